@@ -80,4 +80,3 @@ from minift.ops.shape import (
     unsqueeze,
 )
 
-__all__ = [name for name in dir() if not name.startswith("_")]

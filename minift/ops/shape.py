@@ -259,7 +259,7 @@ def stack(tensors: Sequence[Any], axis: int = 0) -> Tensor:
     shapes = [x.shape for x in xs]
     if len(set(shapes)) > 1:
         raise ValueError(f"stack: the shapes differ: {shapes}")
-    return concatenate([unsqueeze(x, axis) for x in xs], axis=axis if axis >= 0 else axis)
+    return concatenate([unsqueeze(x, axis) for x in xs], axis)
 
 
 def _at_least_one(name: str, tensors: Sequence[Any]) -> list[Tensor]:
