@@ -60,6 +60,15 @@ def floating(x: Any) -> Any:
     return x if getattr(x, "dtype", np.dtype(float)).kind == "f" else _float32(x)
 
 
+def one_dtype(*xs: Tensor) -> list[Tensor]:
+    """Cast tensors to the largest of their float dtypes, differentiably."""
+    if len({x.dtype for x in xs}) == 1:
+        return list(xs)
+    floats = [x.dtype for x in xs if x.dtype.kind == "f"] or [np.dtype(np.float32)]
+    largest = np.result_type(*floats)
+    return [x if x.dtype == largest else astype(x, largest) for x in xs]
+
+
 def binary(body: Callable[..., Any]) -> Op:
     """An op of two operands: casts them to one dtype and undoes broadcasting in derivatives."""
 

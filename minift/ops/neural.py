@@ -15,10 +15,9 @@ import numpy as np
 from minift import kernels
 from minift.autograd import check_one_device, op
 from minift.backend import Array, is_array, random, to_device, xp
-from minift.ops.elementwise import erf, sign
-from minift.ops.matmul import matmul
-from minift.ops.reduce import logsumexp, mean, normalized_axes, var
-from minift.ops.shape import concatenate, getitem, reshape, split
+from minift.ops.elementwise import erf
+from minift.ops.reduce import mean, normalized_axes, var
+from minift.ops.shape import concatenate, reshape
 from minift.tensor import Tensor, as_array
 
 
@@ -341,10 +340,3 @@ def _self_attention(qkv, *, heads, bias, dropout, key):
 
 def _concatenated(xs: list[Any]) -> Any:
     return concatenate(xs, -1) if isinstance(xs[0], Tensor) else xp(xs[0]).concatenate(xs, -1)
-
-
-__all__ = [
-    "batch_norm", "dropout", "embedding", "gelu", "getitem", "gradient_reversal", "layer_norm",
-    "log_softmax", "logsumexp", "matmul", "row_cross_entropy", "scaled_dot_product_attention",
-    "self_attention", "sign", "softmax", "split",
-]  # fmt: skip
