@@ -15,7 +15,6 @@ twenty years. Format of the data files: wndb(5WN). Read next: `glosses.py`, whic
 
 import argparse
 import bz2
-import os
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -24,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .files import write_whole
 from .glosses import CLASSES, COLUMNS, GLOSS_FILE, NOUN_CLASSES, split_gloss
 from .splits import proportional_counts
 
@@ -117,13 +117,8 @@ def make_table(
 
 
 def write_table(table: str, output: Path) -> None:
-    """Compress to a temporary file, flush it, then put it in its place."""
-    temporary = output.with_name(output.name + ".part")
-    with temporary.open("wb") as file:
-        file.write(bz2.compress(table.encode("utf-8"), 9))
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(output)
+    """Write the compressed table whole."""
+    write_whole(output, bz2.compress(table.encode("utf-8"), 9))
 
 
 def main(argv: Sequence[str] | None = None) -> None:
