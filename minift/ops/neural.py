@@ -14,7 +14,7 @@ import numpy as np
 
 from minift import kernels
 from minift.autograd import check_one_device, op
-from minift.backend import Array, is_array, random, to_device, xp
+from minift.backend import Array, random, to_device, xp
 from minift.ops.elementwise import erf
 from minift.ops.reduce import mean, normalized_axes, var
 from minift.ops.shape import concatenate, reshape
@@ -233,7 +233,7 @@ def _embedding(weight, *, ids):
 @op(fused=kernels.scatter_rows)
 def scatter_rows(g, *, ids, n_rows):
     """y[ids[i]] += g[i]: the transpose of a look-up, (N, C) -> (n_rows, C)."""
-    if is_array(g):
+    if not isinstance(g, Tensor):
         one_hot = (xp(g).arange(n_rows).reshape(-1, 1) == ids).astype(g.dtype)  # (V, N)
         return one_hot @ g, (lambda h: h[ids],)
     return scatter_rows(g, ids=ids, n_rows=n_rows), (lambda h: h[ids],)
