@@ -579,6 +579,9 @@ def test_extreme_logits_are_finite() -> None:
     assert F.softplus(big).data.tolist() == [1e4, 0]
     assert F.gelu(big).data.tolist() == F.relu(big).data.tolist() == [1e4, 0]
     assert F.logsumexp(mf.Tensor([-np.inf, -np.inf])).item() == -np.inf
+    assert F.logsumexp(mf.Tensor([np.inf, 0])).item() == np.inf
+    assert F.logsumexp(mf.Tensor([1e4, -np.inf])).item() == 1e4
+    assert F.info_nce(mf.zeros(3, 2), mf.zeros(3, 2)).item() == pytest.approx(np.log(3))
 
 
 def test_a_masked_class_is_allowed() -> None:
