@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import oracle
 
@@ -46,6 +46,7 @@ def test_counts_stand_in_their_columns():
     assert dense(rows).tolist() == [[1, 2], [0, 0], [0, 0]]
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.integers(0, 3), min_size=4, max_size=4), min_size=1, max_size=6))
 def test_sparse_products_equal_dense_ones(table):
     table = np.array(table, float)
@@ -94,6 +95,12 @@ def test_tfidf_rows_have_length_1_and_favour_rare_words(model):
     assert np.linalg.norm(row) == pytest.approx(1)
     assert row[model.column_of["red"]] > row[model.column_of["a"]] > 0
     assert np.count_nonzero(row) == 2
+
+
+def test_idf_by_hand(model):
+    """Of four texts two hold "cat" and one "red"."""
+    assert model.idf[model.column_of["cat"]] == pytest.approx(1 + np.log(5 / 3))
+    assert model.idf[model.column_of["red"]] == pytest.approx(1 + np.log(5 / 2))
 
 
 def test_tfidf_logistic_equals_scikit_learns(glosses, tfidf):

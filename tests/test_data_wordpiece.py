@@ -291,6 +291,7 @@ def naive_merges(word_counts, number):
     return joined
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text("abc", min_size=1, max_size=9), st.integers(1, 9), max_size=12))
 def test_incremental_counts_join_like_counting_anew(word_counts):
     merges, joined = PairMerges(word_counts), []

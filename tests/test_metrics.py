@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import oracle
 
@@ -45,6 +45,7 @@ def test_number_of_classes_can_be_given():
 classes = st.integers(0, 6)
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.lists(st.tuples(classes, classes), min_size=1, max_size=60))
 def test_all_agree_with_scikit_learn(pairs):
     sk = oracle("sklearn.metrics")
