@@ -1,3 +1,58 @@
-"""minift: pre-train a model on unlabelled data, then fine-tune it on few labels."""
+"""minift: pre-train a model on unlabelled data, then fine-tune it on few labels.
+
+    import minift as mf
+    x = mf.Tensor([1.0, 2.0], requires_grad=True)
+    (x * x).sum().backward()
+    x.grad                                   # 2x
+
+Importing it needs NumPy alone. Read `minift/tensor.py` first.
+"""
+
+from minift import ops as functional
+from minift.backend import cuda
+from minift.backend.random import manual_seed
+from minift.factories import (
+    arange,
+    full,
+    full_like,
+    ones,
+    ones_like,
+    rand,
+    rand_like,
+    randn,
+    randn_like,
+    zeros,
+    zeros_like,
+)
+from minift.gradcheck import GradientError, gradcheck
+from minift.ops import concatenate, einsum, stack, where
+from minift.tensor import Tensor, grad, no_grad, op
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "GradientError",
+    "Tensor",
+    "arange",
+    "concatenate",
+    "cuda",
+    "einsum",
+    "full",
+    "full_like",
+    "functional",
+    "grad",
+    "gradcheck",
+    "manual_seed",
+    "no_grad",
+    "ones",
+    "ones_like",
+    "op",
+    "rand",
+    "rand_like",
+    "randn",
+    "randn_like",
+    "stack",
+    "where",
+    "zeros",
+    "zeros_like",
+]

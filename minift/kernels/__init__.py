@@ -1,0 +1,28 @@
+"""Fused routines for the few ops in which nearly all time goes.
+
+Each has the contract of the op body that it stands in for (raw arrays in; value and derivatives
+out) and is held equal to that plain body, in `minift/ops/neural.py`, by `tests/test_kernels.py`.
+They work in tiles that stay in the processor's second-level cache, write in place, and keep for
+the backward pass only what it needs.
+
+Not here: formulas to learn from. Read those in `minift/ops/neural.py` first.
+"""
+
+from minift.kernels.attention import self_attention
+from minift.kernels.dropout import dropout, keep_mask
+from minift.kernels.erf import erf
+from minift.kernels.gelu import gelu
+from minift.kernels.layer_norm import layer_norm
+from minift.kernels.rows import cross_entropy, scatter_rows, softmax
+
+__all__ = [
+    "cross_entropy",
+    "dropout",
+    "erf",
+    "gelu",
+    "keep_mask",
+    "layer_norm",
+    "scatter_rows",
+    "self_attention",
+    "softmax",
+]

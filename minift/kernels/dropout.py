@@ -1,0 +1,40 @@
+"""Dropout from a counter-based generator: the mask is a pure function of its key.
+
+Philox (Salmon et al. 2011) makes 64 random bits from (key, counter) with no state, so that any
+device can make the same mask, or make it again. Each 64 bits give four 16-bit draws: p is
+rounded to a multiple of 1/65536.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minift.kernels.tiles import tiles
+
+
+def keep_mask(shape: tuple[int, ...], p: float, key: tuple[int, int]) -> np.ndarray:
+    """Booleans, False with probability p; the same for the same (shape, p, key)."""
+    n = int(np.prod(shape))
+    bits = np.random.Philox(key=np.array(key, np.uint64)).random_raw((n + 3) // 4)
+    draws = bits.view(np.uint16)[:n]
+    return (
+        np.greater_equal(draws, round(p * 65536)).reshape(shape) if p < 1 else np.zeros(shape, bool)
+    )
+
+
+def dropout(x: np.ndarray, *, p: float, key: tuple[int, int]) -> tuple[np.ndarray, Any]:
+    """x·keep/(1 − p); keeps one byte per element."""
+    keep = keep_mask(x.shape, p, key)
+    return _masked(x, keep, p), (lambda g: _masked(g, keep, p),)
+
+
+def _masked(x: np.ndarray, keep: np.ndarray, p: float) -> np.ndarray:
+    y = np.empty(x.shape, x.dtype)
+    flat_x, flat_keep, flat_y = np.ascontiguousarray(x).reshape(-1), keep.reshape(-1), y.reshape(-1)
+    scale = x.dtype.type(1 / (1 - p) if p < 1 else 0)
+    for s in tiles(flat_y.size, 1):
+        np.multiply(flat_x[s], flat_keep[s], out=flat_y[s])
+        flat_y[s] *= scale
+    return y

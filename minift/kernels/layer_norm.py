@@ -1,0 +1,63 @@
+"""Layer normalisation on NumPy: row sums as products with ones, in tiles, in place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minift.kernels.tiles import tiles
+
+
+def layer_norm(
+    x: np.ndarray, weight: np.ndarray, bias: np.ndarray, *, eps: float
+) -> tuple[np.ndarray, Any]:
+    """y = x̂·weight + bias over the last axis; keeps x̂ and 1/σ."""
+    shape, C = x.shape, x.shape[-1]
+    rows = x.reshape(-1, C)  # (N, C)
+    N = len(rows)
+    centred, y = np.empty_like(rows), np.empty_like(rows)
+    rstd = np.empty(N, x.dtype)
+    ones = np.ones(C, x.dtype)
+    for s in tiles(N, C):
+        hat, r = centred[s], rstd[s]
+        np.subtract(rows[s], (rows[s] @ ones / C)[:, None], out=hat)
+        np.divide(np.vecdot(hat, hat), C, out=r)
+        r += eps
+        np.sqrt(r, out=r)
+        np.reciprocal(r, out=r)
+        hat *= r[:, None]
+        np.multiply(hat, weight, out=y[s])
+        y[s] += bias
+
+    def backward(g: np.ndarray, wanted: list[bool]) -> tuple[Any, ...]:
+        return _backward(g.reshape(-1, C), weight, centred, rstd, shape, wanted)
+
+    return y.reshape(shape), backward
+
+
+def _backward(
+    g: np.ndarray,
+    weight: np.ndarray,
+    hat: np.ndarray,
+    rstd: np.ndarray,
+    shape: tuple[int, ...],
+    wanted: list[bool],
+) -> tuple[Any, ...]:
+    """∂x = (g·w − mean(g·w) − x̂·mean(g·w·x̂)) / σ;  ∂w = Σ g·x̂;  ∂b = Σ g."""
+    N, C = g.shape
+    gx = np.empty_like(hat) if wanted[0] else None
+    gw, gb = np.zeros(C, g.dtype), np.zeros(C, g.dtype)
+    scaled = weight / C
+    for s in tiles(N, C):
+        h = g[s] * hat[s]
+        ones = np.ones(len(h), g.dtype)
+        gw += ones @ h
+        gb += ones @ g[s]
+        if gx is not None:
+            np.multiply(g[s], weight, out=gx[s])
+            gx[s] -= (g[s] @ scaled)[:, None]
+            np.multiply(hat[s], (h @ scaled)[:, None], out=h)
+            gx[s] -= h
+            gx[s] *= rstd[s, None]
+    return None if gx is None else gx.reshape(shape), gw, gb

@@ -1,0 +1,349 @@
+"""The ops of neural networks: each stands here as its plain formula with its derivative.
+
+Where `fused=` names a kernel, arrays on the CPU take that instead (same result, less time and
+memory); the plain formula serves every other array, and Tensors for gradients of gradients.
+Read `minift/ops/losses.py` next.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from minift import kernels
+from minift.backend import Array, is_array, random, to_device, xp
+from minift.ops.elementwise import erf, sign
+from minift.ops.matmul import matmul
+from minift.ops.reduce import logsumexp, mean, normalized_axes, var
+from minift.ops.shape import concatenate, getitem, reshape, split
+from minift.tensor import Tensor, as_array, check_one_device, op
+
+
+def constant(x: Any) -> Any:
+    """x outside the graph, for a term that cancels in the derivative."""
+    return x.data if isinstance(x, Tensor) else x
+
+
+def _axis(name: str, axis: int, ndim: int) -> int:
+    return normalized_axes(name, axis, ndim)[0]
+
+
+# ---- distributions ------------------------------------------------------------------------------
+
+
+def softmax(x: Any, axis: int = -1) -> Tensor:
+    """exp(x) / Σ exp(x) along `axis`. Raises ValueError where the largest value is infinite."""
+    return _softmax(x, axis=axis)
+
+
+@op(fused=kernels.softmax)
+def _softmax(x, *, axis):
+    axis = _axis("softmax", axis, x.ndim)
+    e = xp(x).exp(x - _finite_top("softmax", x, axis))
+    y = e / e.sum(axis=axis, keepdims=True)
+    return y, (lambda g: y * (g - (g * y).sum(axis=axis, keepdims=True)),)
+
+
+def _finite_top(name: str, x: Any, axis: int) -> Array:
+    """Largest value along the axis, a constant: subtracting it changes no distribution."""
+    x = constant(x)
+    top = x.max(axis=axis, keepdims=True) if x.shape[axis] else x.sum(axis=axis, keepdims=True)
+    if xp(x).isinf(top).any():
+        raise ValueError(f"{name}: a row's largest value is infinite, so it has no distribution")
+    return top
+
+
+def log_softmax(x: Any, axis: int = -1) -> Tensor:
+    """x − log Σ exp(x) along `axis`. Raises ValueError where the largest value is infinite."""
+    return _log_softmax(x, axis=axis)
+
+
+@op
+def _log_softmax(x, *, axis):
+    axis = _axis("log_softmax", axis, x.ndim)
+    z = x - _finite_top("log_softmax", x, axis)
+    y = z - xp(z).log(xp(z).exp(z).sum(axis=axis, keepdims=True))
+    return y, (lambda g: g - xp(y).exp(y) * g.sum(axis=axis, keepdims=True),)
+
+
+@op(fused=kernels.cross_entropy)
+def row_cross_entropy(logits, *, target):
+    """−log softmax(logits)[target] per row: (N, C), integers (N,) -> (N,)."""
+    rows = np.arange(len(target))
+    z = logits - _finite_top("cross_entropy", logits, 1)
+    log_p = z - xp(z).log(xp(z).exp(z).sum(axis=1, keepdims=True))
+    one_hot = xp(target).zeros(logits.shape, logits.dtype)
+    one_hot[rows, target] = 1
+    return -log_p[rows, target], (lambda g: g.reshape((-1, 1)) * (xp(log_p).exp(log_p) - one_hot),)
+
+
+# ---- activations --------------------------------------------------------------------------------
+
+
+def gelu(x: Any, approximate: str = "none") -> Tensor:
+    """x·Φ(x), Φ the normal distribution function (Hendrycks & Gimpel 2016), by erf;
+    approximate="tanh" takes their eq. for ½x(1 + tanh(√(2/π)(x + 0.044715x³)))."""
+    if approximate not in ("none", "tanh"):
+        raise ValueError(f'gelu: approximate is "none" or "tanh", got {approximate!r}')
+    return _gelu(x) if approximate == "none" else _gelu_tanh(x)
+
+
+@op(fused=kernels.gelu)
+def _gelu(x):
+    cdf = 0.5 * (1 + erf.on(x * math.sqrt(0.5)))
+    pdf = xp(x).exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
+    return x * cdf, (lambda g: g * (cdf + x * pdf),)
+
+
+@op
+def _gelu_tanh(x):
+    c = math.sqrt(2 / math.pi)
+    t = xp(x).tanh(c * (x + 0.044715 * x * x * x))
+    slope = 0.5 * (1 + t) + 0.5 * c * x * (1 - t * t) * (1 + 0.134145 * x * x)
+    return 0.5 * x * (1 + t), (lambda g: g * slope,)
+
+
+# ---- normalisation ------------------------------------------------------------------------------
+
+
+def layer_norm(x: Any, weight: Any, bias: Any, eps: float = 1e-5) -> Tensor:
+    """(x − mean)/√(var + eps)·weight + bias over the last axis. Ba et al. 2016, eq. 3-4."""
+    if tuple(weight.shape) != tuple(x.shape[-1:]) or weight.shape != bias.shape:
+        raise ValueError(
+            f"layer_norm: weight {weight.shape} and bias {bias.shape} must have the length of "
+            f"the last axis of {x.shape}"
+        )
+    return _layer_norm(x, weight, bias, eps=eps)
+
+
+@op(fused=kernels.layer_norm)
+def _layer_norm(x, weight, bias, *, eps):
+    axes = tuple(range(x.ndim - 1))
+    centred = x - x.mean(axis=-1, keepdims=True)
+    rstd = ((centred * centred).mean(axis=-1, keepdims=True) + eps) ** -0.5
+    hat = centred * rstd
+
+    def to_x(g):
+        h = g * weight
+        along = (h * hat).mean(axis=-1, keepdims=True)
+        return rstd * (h - h.mean(axis=-1, keepdims=True) - hat * along)
+
+    return hat * weight + bias, (
+        to_x,
+        lambda g: (g * hat).sum(axis=axes),
+        lambda g: g.sum(axis=axes),
+    )
+
+
+def batch_norm(
+    x: Any,
+    running_mean: Tensor,
+    running_var: Tensor,
+    weight: Any = None,
+    bias: Any = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Normalise each channel of (B, C, ...). Ioffe & Szegedy 2015, algorithms 1 and 2.
+
+    In training by the batch's own mean and variance, which move the running ones by
+    `momentum` (the variance by its unbiased estimate, as in PyTorch); else by the running ones.
+    """
+    x = x if isinstance(x, Tensor) else Tensor(x)
+    if x.ndim < 2 or x.shape[1] != running_mean.shape[0]:
+        raise ValueError(f"batch_norm: {running_mean.shape[0]} channels do not fit {x.shape}")
+    axes = (0, *range(2, x.ndim))
+    across = (1, -1) + (1,) * (x.ndim - 2)  # (1, C, 1, ...)
+    if training:
+        n = x.size // x.shape[1]
+        if n < 2:
+            raise ValueError(f"batch_norm: training needs 2 values a channel, got {x.shape}")
+        mu, sigma2 = mean(x, axis=axes), var(x, axis=axes)
+        for running, seen in ((running_mean, mu.data), (running_var, sigma2.data * (n / (n - 1)))):
+            running.data += momentum * (seen - running.data)
+    else:
+        mu, sigma2 = running_mean, running_var
+    y = (x - reshape(mu, across)) / (reshape(sigma2, across) + eps) ** 0.5
+    y = y if weight is None else y * reshape(weight, across)
+    return y if bias is None else y + reshape(bias, across)
+
+
+# ---- noise --------------------------------------------------------------------------------------
+
+
+def dropout(x: Any, p: float = 0.5, training: bool = True) -> Tensor:
+    """Zero each element with probability p and scale the rest by 1/(1 − p), in training only.
+
+    Srivastava et al. 2014. p is rounded to a multiple of 1/65536.
+    """
+    if not 0 <= p <= 1:
+        raise ValueError(f"dropout: p must lie between 0 and 1, got {p}")
+    if not training or p == 0:
+        return x if isinstance(x, Tensor) else Tensor(x)
+    return _dropout(x, p=p, key=random.next_key())
+
+
+@op(fused=kernels.dropout)
+def _dropout(x, *, p, key):
+    keep = _keep(constant(x), x.shape, p, key)
+    return x * keep, (lambda g: g * keep,)
+
+
+def _keep(like: Array, shape: tuple[int, ...], p: float, key: tuple[int, int]) -> Array:
+    """The mask, already divided by 1 − p, in the dtype and on the device of `like`."""
+    mask = kernels.keep_mask(shape, p, key).astype(like.dtype) * (1 / (1 - p) if p < 1 else 0)
+    return to_device(mask, "cpu" if isinstance(like, np.ndarray) else "cuda")
+
+
+@op
+def _reversed(x, *, scale):
+    return x * 1.0, (lambda g: g * -scale,)
+
+
+def gradient_reversal(x: Any, scale: float = 1.0) -> Tensor:
+    """x itself, but the gradient comes back times −scale. Ganin & Lempitsky 2015."""
+    return _reversed(x, scale=scale)
+
+
+# ---- look-up ------------------------------------------------------------------------------------
+
+
+def embedding(ids: Any, weight: Any) -> Tensor:
+    """Rows of `weight` (V, C) by integer ids (...) -> (..., C). Raises IndexError out of range."""
+    ids = as_array(ids)
+    if ids.dtype.kind not in "iu":
+        raise TypeError(f"embedding: ids are integers, got {ids.dtype}")
+    V = weight.shape[0]
+    if ids.size and (ids.min() < 0 or ids.max() >= V):
+        raise IndexError(f"embedding: ids from {ids.min()} to {ids.max()} do not fit {V} rows")
+    rows = _embedding(weight, ids=ids.reshape(-1))
+    return reshape(rows, (*ids.shape, weight.shape[1]))
+
+
+@op
+def _embedding(weight, *, ids):
+    check_one_device("embedding", constant(weight), ids)
+    n_rows = weight.shape[0]
+    return weight[ids], (lambda g: scatter_rows.on(g, ids=ids, n_rows=n_rows),)
+
+
+@op(fused=kernels.scatter_rows)
+def scatter_rows(g, *, ids, n_rows):
+    """y[ids[i]] += g[i]: the transpose of a look-up, (N, C) -> (n_rows, C)."""
+    if is_array(g):
+        one_hot = (xp(g).arange(n_rows).reshape(-1, 1) == ids).astype(g.dtype)  # (V, N)
+        return one_hot @ g, (lambda h: h[ids],)
+    return scatter_rows(g, ids=ids, n_rows=n_rows), (lambda h: h[ids],)
+
+
+# ---- attention ----------------------------------------------------------------------------------
+
+
+def scaled_dot_product_attention(
+    q: Any, k: Any, v: Any, mask: Any = None, causal: bool = False, dropout: float = 0.0
+) -> Tensor:
+    """softmax(q·kᵀ/√D)·v on (B, H, T, D). Vaswani et al. 2017, eq. 1.
+
+    `mask` broadcasts to (B, H, Tq, Tk): booleans, True = look there, or floats that are added
+    to the scores. `causal`: position i sees up to i. A row that may look nowhere gives zeros.
+    """
+    q, k, v = (x if isinstance(x, Tensor) else Tensor(x) for x in (q, k, v))
+    if q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2] or q.shape[:-2] != k.shape[:-2]:
+        raise ValueError(f"attention: q {q.shape}, k {k.shape} and v {v.shape} do not fit")
+    shape = (*q.shape[:-1], k.shape[-2])  # (B, H, Tq, Tk)
+    bias = _attention_bias(q.data, shape, mask, causal)
+    key = random.next_key() if dropout else (0, 0)
+    return _attention(q, k, v, bias=bias, dropout=dropout, key=key)
+
+
+def _attention_bias(like: Array, shape: tuple[int, ...], mask: Any, causal: bool) -> Any:
+    """What is added to the scores of `shape`: 0 or −inf (or the float mask); None for nothing."""
+    m, bias = xp(like), None
+    if mask is not None:
+        bias = as_array(mask)
+        check_one_device("attention", like, bias)
+        try:
+            m.broadcast_shapes(bias.shape, shape)
+        except ValueError:
+            raise ValueError(f"attention: the mask {bias.shape} must fit scores {shape}") from None
+        if bias.dtype.kind in "biu":
+            bias = m.where(bias.astype(bool), 0.0, -math.inf)
+        bias = bias.astype(like.dtype)
+    if causal:
+        future = m.triu(m.full(shape[-2:], -math.inf, like.dtype), 1)
+        bias = future if bias is None else bias + future
+    return bias
+
+
+@op
+def _attention(q, k, v, *, bias, dropout, key):
+    scale = 1 / math.sqrt(q.shape[-1])
+    scores = q @ k.swapaxes(-1, -2) * scale  # (B, H, Tq, Tk)
+    p = _attention_weights(scores if bias is None else scores + bias)
+    keep = _keep(constant(p), p.shape, dropout, key) if dropout else 1.0
+
+    def backward(g, wanted):
+        g_p = g @ v.swapaxes(-1, -2) * keep
+        g_scores = p * (g_p - (g_p * p).sum(axis=-1, keepdims=True)) * scale
+        return (
+            g_scores @ k,
+            g_scores.swapaxes(-1, -2) @ q,
+            (p * keep).swapaxes(-1, -2) @ g,
+        )
+
+    return (p * keep) @ v, backward
+
+
+def _attention_weights(scores: Any) -> Any:
+    """Softmax over the last axis in which a row of −inf alone becomes zeros."""
+    top = constant(scores).max(axis=-1, keepdims=True)
+    blind = top == -math.inf
+    e = xp(scores).exp(scores - xp(top).where(blind, 0, top).astype(top.dtype))
+    return e / (e.sum(axis=-1, keepdims=True) + blind.astype(top.dtype))
+
+
+def self_attention(
+    qkv: Any, heads: int, mask: Any = None, causal: bool = False, dropout: float = 0.0
+) -> Tensor:
+    """Attention of a sequence to itself from one merged product: (B, T, 3C) -> (B, T, C).
+
+    The last axis holds queries, keys and values side by side, each split into `heads` heads.
+    Masks as in `scaled_dot_product_attention`.
+    """
+    qkv = qkv if isinstance(qkv, Tensor) else Tensor(qkv)
+    if qkv.ndim != 3 or qkv.shape[-1] % (3 * heads):
+        raise ValueError(f"self_attention: {qkv.shape} is not (B, T, 3·{heads}·D)")
+    B, T = qkv.shape[:2]
+    bias = _attention_bias(qkv.data, (B, heads, T, T), mask, causal)
+    key = random.next_key() if dropout else (0, 0)
+    return _self_attention(qkv, heads=heads, bias=bias, dropout=dropout, key=key)
+
+
+@op(fused=kernels.self_attention)
+def _self_attention(qkv, *, heads, bias, dropout, key):
+    B, T, C = qkv.shape[0], qkv.shape[1], qkv.shape[2] // 3
+    parts = qkv.reshape((B, T, 3, heads, C // heads)).transpose((2, 0, 3, 1, 4))
+    q, k, v = parts[0], parts[1], parts[2]  # (B, H, T, D) each
+    y, attention_backward = _attention.plain(q, k, v, bias=bias, dropout=dropout, key=key)
+
+    def backward(g, wanted):
+        g_out = g.reshape((B, T, heads, C // heads)).swapaxes(1, 2)  # (B, H, T, D)
+        grads = attention_backward(g_out, wanted)
+        merged = [x.swapaxes(1, 2).reshape((B, T, C)) for x in grads]
+        return (_concatenated(merged),)
+
+    return y.swapaxes(1, 2).reshape((B, T, C)), backward
+
+
+def _concatenated(xs: list[Any]) -> Any:
+    return concatenate(xs, -1) if isinstance(xs[0], Tensor) else xp(xs[0]).concatenate(xs, -1)
+
+
+__all__ = [
+    "batch_norm", "dropout", "embedding", "gelu", "getitem", "gradient_reversal", "layer_norm",
+    "log_softmax", "logsumexp", "matmul", "row_cross_entropy", "scaled_dot_product_attention",
+    "self_attention", "sign", "softmax", "split",
+]  # fmt: skip
