@@ -1,4 +1,4 @@
-"""Layers against PyTorch's: values, gradients, layouts, starting values; and their error messages."""
+"""Layers against PyTorch's: values, gradients, layouts, first values; and their mistakes."""
 
 import math
 

@@ -1,6 +1,7 @@
 """Optimizers against PyTorch's over 100 steps, schedules against their papers, clipping."""
 
 import functools
+import itertools
 import json
 import math
 
@@ -12,7 +13,6 @@ from minift import optim
 from minift.nn import Parameter
 from minift.optim import schedules
 from minift.tensor import Tensor
-import itertools
 
 torch = oracle("torch")
 
@@ -348,8 +348,8 @@ def test_a_schedule_rises_to_one_and_stays_between_zero_and_one(name):
     assert max(factors) == factors[10] == 1
     assert min(factors) >= 0
     assert factors[0] > 0
-    assert all(a < b for a, b in itertools.pairwise(factors))
-    assert all(a >= b for a, b in itertools.pairwise(factors))
+    assert all(a < b for a, b in itertools.pairwise(factors[:11]))
+    assert all(a >= b for a, b in itertools.pairwise(factors[10:]))
     assert factors[100:] == [factors[100]] * 20
 
 

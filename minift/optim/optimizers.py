@@ -285,9 +285,7 @@ class Adam(Optimizer):
                 f"{type(self).__name__}: betas must be two numbers in [0, 1), got {group['betas']}"
             )
 
-    def update(
-        self, p: Array, g: Array, m: Array, v: Array, *, lr, betas, eps, step, **_
-    ) -> None:
+    def update(self, p: Array, g: Array, m: Array, v: Array, *, lr, betas, eps, step, **_) -> None:
         beta1, beta2 = betas
         m *= beta1
         m += (1 - beta1) * g
