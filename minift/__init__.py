@@ -9,6 +9,7 @@ Importing it needs NumPy alone. Read `minift/tensor.py` first.
 """
 
 from minift import ops as functional
+from minift.autograd import grad, op
 from minift.backend import cuda
 from minift.backend.random import manual_seed
 from minift.factories import (
@@ -26,7 +27,7 @@ from minift.factories import (
 )
 from minift.gradcheck import GradientError, gradcheck
 from minift.ops import concatenate, einsum, stack, where
-from minift.tensor import Tensor, grad, no_grad, op
+from minift.tensor import Tensor, no_grad
 
 __version__ = "0.1.0"
 

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from minift import backend
-from minift.tensor import Tensor, grad
+from minift.autograd import grad
+from minift.tensor import Tensor
 
 
 class GradientError(AssertionError):

@@ -79,4 +79,3 @@ from minift.ops.shape import (
     tril,
     unsqueeze,
 )
-

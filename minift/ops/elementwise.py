@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from minift import kernels
+from minift.autograd import Op, op
 from minift.backend import is_array, xp
-from minift.tensor import Op, Tensor, as_array, op
+from minift.tensor import Tensor, as_array
 
 # ---- broadcasting and dtypes, once for all binary ops -------------------------------------------
 

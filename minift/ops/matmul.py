@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from minift.autograd import op
 from minift.backend import xp
 from minift.ops.elementwise import common_dtype, unbroadcast
 from minift.ops.reduce import sum
 from minift.ops.shape import broadcast_to, getitem, reshape, transpose
-from minift.tensor import Tensor, op
+from minift.tensor import Tensor
 
 
 def matmul(a: Any, b: Any) -> Tensor:

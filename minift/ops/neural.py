@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from minift import kernels
+from minift.autograd import check_one_device, op
 from minift.backend import Array, is_array, random, to_device, xp
 from minift.ops.elementwise import erf, sign
 from minift.ops.matmul import matmul
 from minift.ops.reduce import logsumexp, mean, normalized_axes, var
 from minift.ops.shape import concatenate, getitem, reshape, split
-from minift.tensor import Tensor, as_array, check_one_device, op
+from minift.tensor import Tensor, as_array
 
 
 def constant(x: Any) -> Any:

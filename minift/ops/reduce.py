@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import builtins
 from typing import Any
 
 import numpy as np
 
+from minift.autograd import op
 from minift.backend import xp
 from minift.ops.elementwise import exp, floating, log
-from minift.tensor import Axis, Tensor, as_array, op
+from minift.tensor import Axis, Tensor, as_array
 
 
 def normalized_axes(name: str, axis: Axis, ndim: int) -> tuple[int, ...]:

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from minift import backend
+from minift.autograd import check_one_device, op
 from minift.backend import xp
 from minift.ops.elementwise import unbroadcast
-from minift.tensor import Axis, Tensor, as_array, check_one_device, op
+from minift.tensor import Axis, Tensor, as_array
 
 # ---- new shape, same elements -------------------------------------------------------------------
 
