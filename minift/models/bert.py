@@ -273,8 +273,8 @@ class BertModel(BertPretrained):
         check_length(ids, self.config.max_position_embeddings)
         types = segments(token_type_ids, ids.shape)
         mask = padding_mask(attention_mask, ids.shape)
-        ids, types, mask = (x if x is None else to_device(x, device) for x in (ids, types, mask))
-        return self.encoder(self.embeddings(ids, types), mask)
+        x = self.embeddings(to_device(ids, device), on_device(types, device))
+        return self.encoder(x, on_device(mask, device))
 
 
 # ---------------------------------------------------------------------------- masked words
@@ -428,6 +428,11 @@ def check_length(ids: np.ndarray, limit: int) -> None:
             f"input_ids must be (texts, tokens) with 1 to {limit} tokens "
             f"(max_position_embeddings), got shape {ids.shape}"
         )
+
+
+def on_device(array: np.ndarray | None, device: str) -> Any:
+    """The array where the weights are; None stays None."""
+    return None if array is None else to_device(array, device)
 
 
 def flat_positions(positions: Any, count: int) -> np.ndarray:

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from minift.backend import Array, to_device, xp
+from minift.kernels.tiles import tiles
 from minift.tensor import Tensor
 
 Group = dict[str, Any]
-TILE = 32_768  # elements of one piece: six float32 arrays of it fit the cache of a core (2 MiB)
 
 
 class Optimizer:
@@ -313,14 +313,14 @@ class AdamW(Adam):
         Optimizer.__init__(self, params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
 
     def update(
-        self, p: Array, g: Array, m: Array, v: Array, *, lr, weight_decay, **settings
+        self, p: Array, g: Array, m: Array, v: Array, *, lr, betas, eps, step, weight_decay=0, **_
     ) -> None:
         p *= 1 - lr * weight_decay
-        super().update(p, g, m, v, lr=lr, **settings)
+        super().update(p, g, m, v, lr=lr, betas=betas, eps=eps, step=step)
 
 
 def pieces(target: Array, *others: Array) -> Iterator[tuple[Array, ...]]:
-    """Flat views of TILE elements of arrays of one shape: what is written there is written to them.
+    """Flat views of tiles of arrays of one shape: what is written there is written to them.
 
     A gradient that is not contiguous is copied, since it is only read; a target that is not is
     handed out whole.
@@ -329,8 +329,8 @@ def pieces(target: Array, *others: Array) -> Iterator[tuple[Array, ...]]:
         yield (target, *others)
         return
     flat = [array.reshape(-1) for array in (target, *others)]
-    for start in range(0, target.size, TILE):
-        yield tuple(array[start : start + TILE] for array in flat)
+    for tile in tiles(target.size, 1):
+        yield tuple(array[tile] for array in flat)
 
 
 def saved(value: Any) -> Any:
