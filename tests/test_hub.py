@@ -110,7 +110,7 @@ def test_numbers_that_numpy_lacks_are_named(folder):
     file = folder / "model.safetensors"
     file.write_bytes(len(header).to_bytes(8, "little") + header + b"\0\0")
     with pytest.raises(
-        ValueError, match=r"holds numbers of a kind that NumPy does not have .*BF16"
+        ValueError, match=r"holds numbers of a kind that NumPy does not have .*bfloat16"
     ):
         loading(folder)
 

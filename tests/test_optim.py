@@ -81,7 +81,7 @@ def test_a_hundred_steps_are_torchs(case, dtype, tolerance):
 def test_pieces_change_nothing(case, monkeypatch):
     name, settings = CASES[case]
     whole = run(name, settings, np.float32, steps=5)
-    monkeypatch.setattr(optim.optimizers, "tiles", functools.partial(tiles, size=4))
+    monkeypatch.setattr(optim.optimizer, "tiles", functools.partial(tiles, size=4))
     for a, b in zip(whole, run(name, settings, np.float32, steps=5)):
         np.testing.assert_array_equal(a, b)
 

@@ -12,11 +12,17 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-import numpy as np
-
 from minift import nn, ops
 from minift.backend import to_device
 from minift.models.classifier import TextClassifier
+from minift.models.inputs import (
+    check_length,
+    flat_positions,
+    integers,
+    on_device,
+    padding_mask,
+    segments,
+)
 from minift.models.pretrained import PretrainedModel
 from minift.nn import init
 from minift.tensor import Tensor
@@ -109,6 +115,16 @@ SIZES = (
 
 # transformers picks a class by model_type: an unknown one makes it refuse a mean-pooling folder
 MEAN_POOLING_TYPE = "minift-mean-pooling-bert"
+
+
+def check_rate(name: str, rate: float | None) -> None:
+    if rate is not None and not 0 <= rate < 1:
+        raise ValueError(f"BertConfig: {name} must lie in [0, 1), got {rate}")
+
+
+def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValueError(f"BertConfig: {name} must be {' or '.join(choices)}, got {value!r}")
 
 
 # -------------------------------------------------------------------------------- the encoder
@@ -387,69 +403,3 @@ def mean_over_tokens(hidden: Tensor, attention_mask: Any) -> Tensor:
     share = real / real.sum(axis=1, keepdims=True)  # (B, T), each row sums to 1
     weights = Tensor(share[:, None, :], dtype=hidden.dtype, device=hidden.device)  # (B, 1, T)
     return (weights @ hidden).reshape(B, C)  # (B, C)
-
-
-# ------------------------------------------------------------------------------- checking
-
-
-def segments(token_type_ids: Any, shape: tuple[int, ...]) -> np.ndarray | None:
-    """Segment numbers (B, T), or None if all are 0: then one row serves for every token."""
-    if token_type_ids is None:
-        return None
-    types = integers("token_type_ids", token_type_ids, shape)
-    return types if types.any() else None
-
-
-def padding_mask(attention_mask: Any, shape: tuple[int, ...]) -> np.ndarray | None:
-    """(B, T) of ones and zeros -> (B, 1, 1, T), True for real tokens; None if all are."""
-    if attention_mask is None:
-        return None
-    real = integers("attention_mask", attention_mask, shape) != 0
-    if not real.any(axis=1).all():
-        row = int(real.any(axis=1).argmin())
-        raise ValueError(f"attention_mask: text {row} has no real token to attend to")
-    return None if real.all() else real[:, None, None, :]  # (B, 1, 1, T)
-
-
-def integers(name: str, values: Any, shape: tuple[int, ...] | None = None) -> np.ndarray:
-    """Ids or masks as a NumPy array of integers or booleans, of `shape` if one is given."""
-    array = values.numpy() if isinstance(values, Tensor) else np.asarray(values)
-    if array.dtype.kind not in "iub":
-        raise ValueError(f"{name} must be integers, got {array.dtype}")
-    if shape is not None and array.shape != shape:
-        raise ValueError(f"{name} must have the shape of input_ids, {shape}, got {array.shape}")
-    return array
-
-
-def check_length(ids: np.ndarray, limit: int) -> None:
-    """Raise ValueError unless ids are (B, T) with 1 <= T <= limit."""
-    if ids.ndim != 2 or not 1 <= ids.shape[1] <= limit:
-        raise ValueError(
-            f"input_ids must be (texts, tokens) with 1 to {limit} tokens "
-            f"(max_position_embeddings), got shape {ids.shape}"
-        )
-
-
-def on_device(array: np.ndarray | None, device: str) -> Any:
-    """The array where the weights are; None stays None."""
-    return None if array is None else to_device(array, device)
-
-
-def flat_positions(positions: Any, count: int) -> np.ndarray:
-    """Positions as a flat integer array, each within `count` tokens."""
-    array = integers("positions", positions)
-    if array.ndim != 1 or ((array < 0) | (array >= count)).any():
-        raise ValueError(
-            f"positions must be a flat list of indices from 0 to {count - 1} (texts × tokens)"
-        )
-    return array
-
-
-def check_rate(name: str, rate: float | None) -> None:
-    if rate is not None and not 0 <= rate < 1:
-        raise ValueError(f"BertConfig: {name} must lie in [0, 1), got {rate}")
-
-
-def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ValueError(f"BertConfig: {name} must be {' or '.join(choices)}, got {value!r}")
