@@ -384,6 +384,8 @@ def test_a_configuration_round_trips_and_ignores_what_transformers_adds():
     assert BertConfig.from_dict(saved) == config
     assert saved["label2id"] == {"a": 0, "b": 1, "c": 2}
     assert BertConfig.from_dict(saved, num_labels=2).id2label == {0: "LABEL_0", 1: "LABEL_1"}
+    assert BertConfig.from_dict(saved, id2label={0: "x", 1: "y"}).num_labels == 2
+    assert BertConfig.from_dict({**SIZES, "id2label": None}).num_labels == 2
 
 
 def test_defaults_are_those_of_transformers():

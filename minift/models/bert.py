@@ -25,6 +25,7 @@ from minift.models.inputs import (
 )
 from minift.models.pretrained import PretrainedModel
 from minift.nn import init
+from minift.nn.layers import check_size
 from minift.tensor import Tensor
 
 
@@ -57,7 +58,7 @@ class BertConfig:
     def __post_init__(self) -> None:
         """Raises ValueError for settings that make no BERT."""
         for name in SIZES:
-            nn.layers.check_size("BertConfig", **{name: getattr(self, name)})
+            check_size("BertConfig", **{name: getattr(self, name)})
         for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"):
             check_rate(name, getattr(self, name))
         if self.hidden_size % self.num_attention_heads:
@@ -84,8 +85,8 @@ class BertConfig:
     def from_dict(cls, saved: dict[str, Any], **changes: Any) -> BertConfig:
         """From a config.json, with `changes`; what transformers writes beyond our fields is left.
 
-        A new `num_labels` drops the saved names of labels. Raises ValueError if the file describes
-        another kind of model, or for a change that is no field.
+        A new `num_labels` drops the saved names of labels, new names set it. Raises ValueError if
+        the file describes another kind of model, or for a change that is no field.
         """
         known = {field.name for field in fields(cls)}
         for name in changes.keys() - known:
@@ -94,8 +95,9 @@ class BertConfig:
         positions = saved.get("position_embedding_type", "absolute")
         check_choice("position_embedding_type", positions, ("absolute",))
         values = {name: value for name, value in saved.items() if name in known}
-        if values.get("id2label"):
-            values["num_labels"] = len(values["id2label"])
+        for source in (values, changes):  # transformers leaves num_labels out
+            if source.get("id2label"):
+                source.setdefault("num_labels", len(source["id2label"]))
         if changes.get("num_labels", values.get("num_labels")) != values.get("num_labels"):
             values.pop("id2label", None)
         return cls(**{**values, **changes})
