@@ -8,6 +8,7 @@
 Importing it needs NumPy alone. Read `minift/tensor.py` first.
 """
 
+from minift import baselines, data, metrics, models, nn, objectives, optim
 from minift import ops as functional
 from minift.autograd import grad, op
 from minift.backend import cuda
@@ -26,6 +27,7 @@ from minift.factories import (
     zeros_like,
 )
 from minift.gradcheck import GradientError, gradcheck
+from minift.hub import load, load_weights, save_weights
 from minift.ops import concatenate, einsum, stack, where
 from minift.tensor import Tensor, no_grad
 
