@@ -66,7 +66,8 @@ class PretrainedModel(Module):
     def save_pretrained(self, folder: str | Path, tokenizer: Any = None) -> None:
         """Write config.json and model.safetensors, and the tokenizer's files if there is one.
 
-        transformers opens the folder, but for an architecture of our own. `tokenizer` defaults to the one the model was loaded with.
+        transformers opens the folder, but for an architecture of our own. `tokenizer` defaults to
+        the one that the model was loaded with.
         """
         hub.write_arrays(Path(folder) / hub.WEIGHTS, self.state_dict())
         kind = {"architectures": [self.architecture], "model_type": self.model_type}
