@@ -23,7 +23,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .files import write_whole
+from minift import hub
+
 from .glosses import CLASSES, COLUMNS, GLOSS_FILE, NOUN_CLASSES, split_gloss
 from .splits import proportional_counts
 
@@ -118,7 +119,7 @@ def make_table(
 
 def write_table(table: str, output: Path) -> None:
     """Write the compressed table whole."""
-    write_whole(output, bz2.compress(table.encode("utf-8"), 9))
+    hub.write(output, bz2.compress(table.encode("utf-8"), 9))
 
 
 def main(argv: Sequence[str] | None = None) -> None:
