@@ -24,9 +24,8 @@ from pathlib import Path
 import numpy as np
 
 from minift import hub
-
-from .glosses import CLASSES, COLUMNS, GLOSS_FILE, NOUN_CLASSES, split_gloss
-from .splits import proportional_counts
+from minift.data.glosses import CLASSES, COLUMNS, GLOSS_FILE, NOUN_CLASSES, split_gloss
+from minift.data.splits import proportional_counts
 
 PARTS_OF_SPEECH = ("noun", "verb", "adj", "adv")
 SPLIT_SEED = 20061206  # the date of WordNet 3.0's files; the split never depends on a user's seed

@@ -22,10 +22,9 @@ from typing import Any
 import numpy as np
 
 from minift import hub
-
-from .basic_words import BasicWords
-from .datasets import TokenDataset
-from .wordpiece_training import learn_pieces
+from minift.data.basic_words import BasicWords
+from minift.data.datasets import TokenDataset
+from minift.data.wordpiece_training import learn_pieces
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")  # ids 0-4 when trained here
 MAX_WORD_CHARACTERS = 100  # longer words are [UNK], as in BERT
