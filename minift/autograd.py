@@ -209,7 +209,7 @@ def _walk(
             g = cotangent if isinstance(cotangent, Tensor) else Tensor(g)
         _add(gradients, owned, t._node or t, g)
     kept = None if targets is None else {id(t._node or t) for t in targets}
-    nodes = _nodes_before(outputs)
+    nodes = nodes_before(outputs)
     wanted = _wanted_inputs(nodes, kept)
     replayed = _replay(nodes, wanted) if create_graph else {}
     with recording(create_graph):
@@ -250,7 +250,7 @@ def _first_gradient(t: Tensor, gradient: Any) -> Array:
     return g.astype(t.dtype)
 
 
-def _nodes_before(outputs: Sequence[Tensor]) -> list[Node]:
+def nodes_before(outputs: Sequence[Tensor]) -> list[Node]:
     """All nodes that the outputs were computed by, oldest first."""
     found: dict[int, Node] = {}
     stack: list[Any] = [t._node for t in outputs]
