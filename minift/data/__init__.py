@@ -1,0 +1,30 @@
+"""Data: from text files to batches of integers.
+
+Everything here is NumPy and the standard library; no file knows about Tensors or models. In
+reading order: `splits` (who is tested on what), `glosses` (the data set that ships), `wordpiece`
+(text to integers), `datasets` and `loader` (integers to batches), `masking` (batches to the
+masked-language-modelling task).
+"""
+
+from .datasets import ArrayDataset, Dataset, TokenDataset
+from .glosses import Glosses, draw_labelled, load_glosses
+from .loader import BucketSampler, DataLoader
+from .masking import MaskingCollator, mask_tokens
+from .splits import k_folds, train_test_split
+from .wordpiece import WordPieceTokenizer
+
+__all__ = [
+    "ArrayDataset",
+    "BucketSampler",
+    "DataLoader",
+    "Dataset",
+    "Glosses",
+    "MaskingCollator",
+    "TokenDataset",
+    "WordPieceTokenizer",
+    "draw_labelled",
+    "k_folds",
+    "load_glosses",
+    "mask_tokens",
+    "train_test_split",
+]
