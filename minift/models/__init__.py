@@ -1,0 +1,18 @@
+"""Models, one idea a file, the configuration first. Read `bert.py`, then `pretrained.py`."""
+
+from minift.models.auto import AutoModelForSequenceClassification, load
+from minift.models.bert import (
+    BertConfig,
+    BertForMaskedLM,
+    BertForSequenceClassification,
+    BertModel,
+)
+
+__all__ = [
+    "AutoModelForSequenceClassification",
+    "BertConfig",
+    "BertForMaskedLM",
+    "BertForSequenceClassification",
+    "BertModel",
+    "load",
+]

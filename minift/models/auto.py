@@ -1,0 +1,52 @@
+"""Which class a folder needs: the architecture that its config.json names decides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from minift import hub
+from minift.models.bert import BertForMaskedLM, BertForSequenceClassification, BertModel
+from minift.models.pretrained import PretrainedModel
+
+ARCHITECTURES: dict[str, type[PretrainedModel]] = {
+    "BertModel": BertModel,
+    "BertForMaskedLM": BertForMaskedLM,
+    "BertForSequenceClassification": BertForSequenceClassification,
+    "MiniftMeanPoolingBertForSequenceClassification": BertForSequenceClassification,
+}
+
+
+class AutoModelForSequenceClassification:
+    """A classifier on the encoder that a folder holds, whatever it was trained for."""
+
+    @classmethod
+    def from_pretrained(
+        cls, folder: str | Path, num_labels: int | None = None, **changes: Any
+    ) -> BertForSequenceClassification:
+        """Load the encoder, and the head if the folder holds one for as many labels.
+
+        The head is new otherwise. `num_labels` defaults to the folder's; `changes` replace fields
+        of the config, for example `classifier_pooling="mean"`. Errors as in `from_pretrained`.
+        """
+        if num_labels is not None:
+            changes["num_labels"] = num_labels
+        return BertForSequenceClassification.from_pretrained(folder, **changes)
+
+
+def load(folder: str | Path) -> PretrainedModel:
+    """The model that `folder` holds, in evaluation mode, with its tokenizer: ready to `predict`.
+
+    Raises FileNotFoundError for a missing folder or file, ValueError for a damaged one and for an
+    architecture that is not built here.
+    """
+    from minift.data import WordPieceTokenizer
+
+    name = (hub.read_config(folder).get("architectures") or ["none"])[0]
+    if name not in ARCHITECTURES:
+        known = ", ".join(ARCHITECTURES)
+        raise ValueError(f"{folder} holds the architecture {name}; minift can load {known}")
+    tokenizer = WordPieceTokenizer.from_pretrained(folder)
+    model = ARCHITECTURES[name].from_pretrained(folder)
+    model.tokenizer = tokenizer
+    return model

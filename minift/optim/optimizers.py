@@ -1,0 +1,345 @@
+"""Optimizers, from the simplest to the one that trains BERT: SGD, RMSprop, Adam, AdamW.
+
+Each is one formula on raw arrays (`update`) beside the settings that it takes; what they share
+(parameter groups, the loop, saving) is `Optimizer`. Numerically they are PyTorch's. Learning-rate
+schedules are *not* here: they are functions of the step (`schedules.py`) that the training loop
+writes into `group["lr"]`.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from minift.backend import Array, to_device, xp
+from minift.tensor import Tensor
+
+Group = dict[str, Any]
+TILE = 32_768  # elements of one piece: six float32 arrays of it fit the cache of a core (2 MiB)
+
+
+class Optimizer:
+    """Groups of parameters with their settings, and one update rule.
+
+    `params`: tensors, or dicts such as {"params": [...], "lr": 1e-4} whose settings replace the
+    optimizer's own. A step skips parameters that are frozen or have no gradient; their state and
+    their count of steps stand still, so that one unfrozen later starts its own bias correction.
+    Subclasses name their state arrays in `slots` and define `update`.
+    """
+
+    def __init__(self, params: Iterable[Any], **settings: Any):
+        self.defaults = settings
+        self.param_groups: list[Group] = []
+        self.state: list[dict[str, Any]] = []  # one entry a parameter, in the order of the groups
+        given = as_list(params, type(self).__name__)
+        if not given:
+            raise ValueError(f"{type(self).__name__}: got no parameters to train")
+        for group in given if isinstance(given[0], dict) else [{"params": given}]:
+            self.add_param_group(group)
+
+    def add_param_group(self, group: Group) -> None:
+        """Train more parameters, with settings of their own where the group has some.
+
+        Raises ValueError for a setting that is unknown or out of range and for a parameter that is
+        trained already, TypeError for what is no tensor.
+        """
+        if not isinstance(group, dict) or "params" not in group:
+            raise TypeError(f'a parameter group is a dict with "params", got {group!r}')
+        self.check_names(group)
+        params = as_list(group["params"], type(self).__name__)
+        complete = {**self.defaults, **group, "params": params}
+        self.check(complete)
+        self.check_params(params)
+        self.param_groups.append(complete)
+        self.state += [{} for _ in params]
+
+    def step(self) -> None:
+        """Update every parameter that has a gradient and is not frozen, in place."""
+        states = iter(self.state)
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                state = next(states)
+                if parameter.grad is not None and parameter.requires_grad:
+                    self.step_one(parameter, group, state)
+
+    def step_one(self, parameter: Tensor, group: Group, state: dict[str, Any]) -> None:
+        """Apply the rule to one parameter in pieces, so that temporaries stay in the cache."""
+        assert parameter.grad is not None
+        array, gradient = parameter.data, parameter.grad.data
+        slots = self.slots(group)
+        state["step"] = state.get("step", 0) + 1
+        state.update({slot: xp(array).zeros_like(array) for slot in slots if slot not in state})
+        for piece in pieces(array, gradient, *(state[slot] for slot in slots)):
+            self.update(*piece, step=state["step"], **group)
+        parameter.data = array  # tells the tape that the values were written
+
+    def slots(self, group: Group) -> tuple[str, ...]:
+        """Names of the arrays that are kept for each parameter of this group."""
+        raise NotImplementedError
+
+    def update(self, p: Array, g: Array, *slots: Array, **settings: Any) -> None:
+        """Write the new values into `p` and the state arrays; `g` is only read."""
+        raise NotImplementedError
+
+    def zero_grad(self) -> None:
+        """Forget all gradients; backward adds to what is there."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = None
+
+    # --------------------------------------------------------------------------- save and load
+
+    def state_dict(self) -> dict[str, Any]:
+        """Settings and state as plain values and NumPy copies, parameters by their position."""
+        positions = iter(range(len(self.state)))
+        groups = [
+            {**group, "params": [next(positions) for _ in group["params"]]}
+            for group in self.param_groups
+        ]
+        state = {i: {k: saved(v) for k, v in s.items()} for i, s in enumerate(self.state) if s}
+        return {"state": state, "param_groups": copy.deepcopy(groups)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` returned, for the same parameters in the same groups.
+
+        Raises ValueError, before anything is written, if sizes, shapes or settings differ.
+        """
+        groups, arrays = state["param_groups"], {int(i): s for i, s in state["state"].items()}
+        ours = [len(group["params"]) for group in self.param_groups]
+        theirs = [len(group["params"]) for group in groups]
+        if ours != theirs:
+            raise ValueError(
+                f"the saved optimizer has groups of {theirs} parameters, this one of {ours}"
+            )
+        for group in groups:
+            self.check_names(group)
+            self.check({**self.defaults, **group})
+        loaded = [
+            self.restored(i, parameter, self.slots(group), arrays.get(i, {}))
+            for i, (parameter, group) in enumerate(self.with_groups(groups))
+        ]
+        self.state = loaded
+        for group, theirs_ in zip(self.param_groups, groups):
+            group.update(copy.deepcopy({k: v for k, v in theirs_.items() if k != "params"}))
+
+    def with_groups(self, groups: list[Group]) -> list[tuple[Tensor, Group]]:
+        """Every parameter beside the settings that `groups` hold for it."""
+        pairs = zip(self.param_groups, groups)
+        return [(parameter, theirs) for ours, theirs in pairs for parameter in ours["params"]]
+
+    def restored(
+        self, index: int, parameter: Tensor, slots: tuple[str, ...], state: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Saved state of one parameter, checked against it and put on its device."""
+        if not state:
+            return {}
+        shapes = {k: np.shape(v) for k, v in state.items()}
+        if shapes != {"step": (), **dict.fromkeys(slots, parameter.shape)}:
+            raise ValueError(
+                f"the saved state of parameter {index} is {shapes}; {type(self).__name__} needs a "
+                f"step and {slots or 'no arrays'} of shape {parameter.shape}"
+            )
+        arrays = {slot: np.array(state[slot], parameter.dtype) for slot in slots}
+        moved = {slot: to_device(array, parameter.device) for slot, array in arrays.items()}
+        return {"step": int(state["step"]), **moved}
+
+    # -------------------------------------------------------------------------------- checking
+
+    def check(self, group: Group) -> None:
+        """Raise ValueError for a setting out of range; subclasses add their own."""
+        for name in ("lr", "weight_decay", "eps"):
+            if name in group and not 0 <= group[name] < math.inf:
+                raise ValueError(
+                    f"{type(self).__name__}: {name} must be a finite number of at least 0, "
+                    f"got {group[name]}"
+                )
+        for name in ("momentum", "alpha"):
+            if name in group and not 0 <= group[name] < 1:
+                raise ValueError(
+                    f"{type(self).__name__}: {name} must lie in [0, 1), got {group[name]}"
+                )
+
+    def check_names(self, group: Group) -> None:
+        """Raise ValueError for a setting that this optimizer does not have."""
+        for name in group:
+            if name != "params" and name not in self.defaults:
+                raise ValueError(
+                    f"{type(self).__name__} has no setting {name!r}; it has "
+                    f"{', '.join(self.defaults)}"
+                )
+
+    def check_params(self, params: list[Tensor]) -> None:
+        """Raise for what is no tensor, or is trained already."""
+        known = {id(p) for group in self.param_groups for p in group["params"]}
+        for parameter in params:
+            if not isinstance(parameter, Tensor):
+                raise TypeError(
+                    f"{type(self).__name__} trains Tensors, got {type(parameter).__name__}; "
+                    f"pass module.parameters()"
+                )
+            if id(parameter) in known:
+                raise ValueError(
+                    f"{type(self).__name__}: a parameter of shape {parameter.shape} was given twice"
+                )
+            known.add(id(parameter))
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent with momentum: b ← μb + g, θ ← θ - ηb.
+
+    With `nesterov` the step is g + μb (Sutskever et al. 2013, in PyTorch's form);
+    `weight_decay` λ adds λθ to the gradient.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float,
+        momentum: float = 0,
+        nesterov: bool = False,
+        weight_decay: float = 0,
+    ):
+        super().__init__(
+            params, lr=lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay
+        )
+
+    def check(self, group: Group) -> None:
+        super().check(group)
+        if group["nesterov"] and not group["momentum"]:
+            raise ValueError("SGD: nesterov looks ahead along the momentum; give momentum > 0")
+
+    def slots(self, group: Group) -> tuple[str, ...]:
+        return ("momentum_buffer",) if group["momentum"] else ()
+
+    def update(
+        self, p: Array, g: Array, b: Array = None, *, lr, momentum, nesterov, weight_decay, **_
+    ) -> None:
+        if weight_decay:
+            g = g + weight_decay * p
+        if momentum:
+            b *= momentum
+            b += g
+            g = g + momentum * b if nesterov else b
+        p -= lr * g
+
+
+class RMSprop(Optimizer):
+    """v ← αv + (1-α)g², θ ← θ - ηg / (√v + ε): Hinton's lecture 6e (2012), slide 29.
+
+    With `momentum` μ the scaled gradient is accumulated first: b ← μb + g / (√v + ε), θ ← θ - ηb.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        momentum: float = 0,
+    ):
+        super().__init__(params, lr=lr, alpha=alpha, eps=eps, momentum=momentum)
+
+    def slots(self, group: Group) -> tuple[str, ...]:
+        return ("square_avg", "momentum_buffer") if group["momentum"] else ("square_avg",)
+
+    def update(
+        self, p: Array, g: Array, v: Array, b: Array = None, *, lr, alpha, eps, momentum, **_
+    ) -> None:
+        v *= alpha
+        v += (1 - alpha) * g * g
+        g = g / (xp(v).sqrt(v) + eps)
+        if momentum:
+            b *= momentum
+            b += g
+            g = b
+        p -= lr * g
+
+
+class Adam(Optimizer):
+    """Kingma & Ba 2015, algorithm 1: running means of the gradient and of its square.
+
+    m ← β₁m + (1-β₁)g, v ← β₂v + (1-β₂)g², θ ← θ - η m̂ / (√v̂ + ε), where m̂ = m / (1-β₁ᵗ) and
+    v̂ = v / (1-β₂ᵗ) undo the pull of the zeros that m and v start from; t is the parameter's own.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+    ):
+        super().__init__(params, lr=lr, betas=betas, eps=eps)
+
+    def slots(self, group: Group) -> tuple[str, ...]:
+        return "exp_avg", "exp_avg_sq"
+
+    def check(self, group: Group) -> None:
+        super().check(group)
+        if len(group["betas"]) != 2 or not all(0 <= beta < 1 for beta in group["betas"]):
+            raise ValueError(
+                f"{type(self).__name__}: betas must be two numbers in [0, 1), got {group['betas']}"
+            )
+
+    def update(self, p: Array, g: Array, m: Array, v: Array, *, lr, betas, eps, step, **_) -> None:
+        beta1, beta2 = betas
+        m *= beta1
+        m += (1 - beta1) * g
+        v *= beta2
+        v += (1 - beta2) * g * g
+        scale = 1 / math.sqrt(1 - beta2**step)  # √v̂ = scale √v
+        p -= (lr / (1 - beta1**step)) * m / (scale * xp(v).sqrt(v) + eps)
+
+
+class AdamW(Adam):
+    """Adam after a decay of the weights, θ ← (1 - ηλ)θ (Loshchilov & Hutter 2019, algorithm 2).
+
+    Decay that is part of the gradient would be divided by √v̂, so that weights with large gradients
+    would hardly decay.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
+    ):
+        Optimizer.__init__(self, params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
+
+    def update(
+        self, p: Array, g: Array, m: Array, v: Array, *, lr, weight_decay, **settings
+    ) -> None:
+        p *= 1 - lr * weight_decay
+        super().update(p, g, m, v, lr=lr, **settings)
+
+
+def pieces(target: Array, *others: Array) -> Iterator[tuple[Array, ...]]:
+    """Flat views of TILE elements of arrays of one shape: what is written there is written to them.
+
+    A gradient that is not contiguous is copied, since it is only read; a target that is not is
+    handed out whole.
+    """
+    if not target.flags.c_contiguous:
+        yield (target, *others)
+        return
+    flat = [array.reshape(-1) for array in (target, *others)]
+    for start in range(0, target.size, TILE):
+        yield tuple(array[start : start + TILE] for array in flat)
+
+
+def saved(value: Any) -> Any:
+    """A state entry for a file: arrays as NumPy copies, numbers as they are."""
+    return value if isinstance(value, int) else np.array(to_device(value, "cpu"))
+
+
+def as_list(params: Any, who: str) -> list[Any]:
+    """Parameters as a list; a single tensor would otherwise be taken apart row by row."""
+    if isinstance(params, Tensor):
+        raise TypeError(f"{who}: params must be a list of Tensors, got one Tensor; write [tensor]")
+    return list(params)

@@ -1,0 +1,94 @@
+"""Attention and the encoder layer against PyTorch's."""
+
+import numpy as np
+import pytest
+from oracle import oracle
+
+from minift import nn
+from minift.tensor import Tensor
+
+torch = oracle("torch")
+B, T, S, C, H = 2, 5, 4, 8, 2
+
+
+def draw(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def pair_of_attentions():
+    theirs = torch.nn.MultiheadAttention(C, H, batch_first=True)
+    torch.nn.init.normal_(theirs.in_proj_bias)
+    ours = nn.MultiHeadAttention(C, H)
+    ours.load_state_dict({name: value.numpy() for name, value in theirs.state_dict().items()})
+    return theirs, ours
+
+
+def padding():
+    return np.arange(T)[None] < np.array([[3], [5]])  # (B, T), True for real tokens
+
+
+@pytest.mark.parametrize("case", ["plain", "padded", "causal", "cross"])
+def test_attention_is_torchs(case):
+    theirs, ours = pair_of_attentions()
+    x, memory, mask, causal, settings = draw(B, T, C), draw(B, S, C, seed=1), None, False, {}
+    if case == "padded":
+        mask = padding()[:, None, None, :]
+        settings = {"key_padding_mask": torch.tensor(~padding())}
+    if case == "causal":
+        causal = True
+        settings = {"attn_mask": torch.ones(T, T).triu(1).bool()}
+    inputs = [x, memory, memory * 2] if case == "cross" else [x]
+    a = [Tensor(array, requires_grad=True) for array in inputs]
+    b = [torch.tensor(array, requires_grad=True) for array in inputs]
+    y = ours(*a, mask=mask, causal=causal)
+    expected, _ = theirs(*(b if case == "cross" else b * 3), need_weights=False, **settings)
+    cotangent = draw(B, T, C, seed=2)
+    y.backward(cotangent)
+    expected.backward(torch.tensor(cotangent))
+    np.testing.assert_allclose(y.numpy(), expected.detach(), rtol=1e-5, atol=1e-5)
+    for ours_, theirs_ in zip(a, b):
+        np.testing.assert_allclose(ours_.grad.numpy(), theirs_.grad, rtol=1e-4, atol=1e-5)
+    gradients = dict(theirs.named_parameters())
+    for name, parameter in ours.named_parameters():
+        np.testing.assert_allclose(
+            parameter.grad.numpy(), gradients[name].grad, rtol=1e-4, atol=1e-5
+        )
+
+
+def test_the_merged_path_equals_three_projections():
+    _, ours = pair_of_attentions()
+    x = Tensor(draw(B, T, C))
+    np.testing.assert_allclose(ours(x).numpy(), ours(x, x, x).numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_attention_drops_weights_in_training_alone():
+    layer, x = nn.MultiHeadAttention(C, H, dropout=0.5), Tensor(draw(B, T, C))
+    assert not np.array_equal(layer(x).numpy(), layer(x).numpy())
+    layer.eval()
+    np.testing.assert_array_equal(layer(x).numpy(), layer(x).numpy())
+
+
+@pytest.mark.parametrize("norm_first", [False, True])
+@pytest.mark.parametrize("activation", ["relu", "gelu"])
+def test_the_encoder_layer_is_torchs(norm_first, activation):
+    settings = {"dim_feedforward": 12, "activation": activation, "norm_first": norm_first}
+    theirs = torch.nn.TransformerEncoderLayer(C, H, dropout=0.0, batch_first=True, **settings)
+    ours = nn.TransformerEncoderLayer(C, H, dropout=0.0, **settings)
+    ours.load_state_dict({name: value.numpy() for name, value in theirs.state_dict().items()})
+    a = Tensor(draw(B, T, C), requires_grad=True)
+    b = torch.tensor(draw(B, T, C), requires_grad=True)
+    y = ours(a, mask=padding()[:, None, None, :])
+    expected = theirs(b, src_key_padding_mask=torch.tensor(~padding()))
+    cotangent = draw(B, T, C, seed=2) * padding()[..., None]
+    y.backward(cotangent)
+    expected.backward(torch.tensor(cotangent))
+    real = padding()
+    np.testing.assert_allclose(
+        y.numpy()[real], expected.detach().numpy()[real], rtol=1e-5, atol=1e-5
+    )
+    np.testing.assert_allclose(a.grad.numpy(), b.grad, rtol=1e-4, atol=1e-5)
+    gradients = dict(theirs.named_parameters())
+    for name, parameter in ours.named_parameters():
+        np.testing.assert_allclose(
+            parameter.grad.numpy(), gradients[name].grad, rtol=1e-4, atol=1e-5
+        )

@@ -1,0 +1,104 @@
+"""Objectives against the loss written out, and their mistakes."""
+
+import numpy as np
+import pytest
+
+from minift import nn
+from minift.models import BertConfig, BertForMaskedLM, BertForSequenceClassification
+from minift.objectives import Classification, MaskedLM
+from minift.tensor import Tensor
+
+CONFIG = BertConfig(
+    vocab_size=30,
+    hidden_size=8,
+    num_hidden_layers=1,
+    num_attention_heads=2,
+    intermediate_size=16,
+    max_position_embeddings=8,
+    num_labels=3,
+    initializer_range=0.5,
+)
+IDS = np.random.default_rng(0).integers(1, 30, (4, 6))
+MASK = (np.arange(6) < np.array([[6], [4], [5], [2]])).astype(np.int64)
+
+
+def log_softmax(scores):
+    return scores - np.log(np.exp(scores).sum(-1, keepdims=True))
+
+
+def test_masked_lm_is_the_mean_of_minus_log_p_of_the_hidden_words():
+    model = BertForMaskedLM(CONFIG).eval()
+    labels = np.full((4, 6), -100)
+    labels[0, 5], labels[2, 1], labels[3, 0] = 7, 29, 1
+    loss, log = MaskedLM()(model, {"input_ids": IDS, "attention_mask": MASK, "labels": labels})
+    log_p = log_softmax(model(IDS, MASK).numpy().astype(np.float64))
+    expected = -np.mean([log_p[0, 5, 7], log_p[2, 1, 29], log_p[3, 0, 1]])
+    guesses = model(IDS, MASK).numpy().argmax(-1)
+    right = np.mean([guesses[0, 5] == 7, guesses[2, 1] == 29, guesses[3, 0] == 1])
+    assert loss.shape == ()
+    assert loss.dtype == np.float32
+    assert log == {"loss": pytest.approx(expected, rel=1e-5), "accuracy": right, "count": 3}
+    assert all(isinstance(value, float | int) for value in log.values())
+
+
+def test_masked_lm_counts_right_guesses():
+    model, labels = BertForMaskedLM(CONFIG).eval(), np.full((4, 6), -100)
+    guesses = model(IDS, MASK).numpy().argmax(-1)
+    labels[0, :2] = guesses[0, :2]
+    labels[1, 0] = (guesses[1, 0] + 1) % 30
+    _, log = MaskedLM()(model, {"input_ids": IDS, "attention_mask": MASK, "labels": labels})
+    assert log["accuracy"] == pytest.approx(2 / 3)
+
+
+def test_masked_lm_trains_the_embeddings_through_input_and_output():
+    model, labels = BertForMaskedLM(CONFIG).eval(), np.full((4, 6), -100)
+    labels[0, 0] = 7
+    loss, _ = MaskedLM()(model, {"input_ids": IDS, "labels": labels})
+    loss.backward()
+    assert all(p.grad is not None for p in model.parameters())
+    rows = np.abs(model.bert.embeddings.word_embeddings.weight.grad.numpy()).sum(1)
+    assert (rows > 0).all()  # the output layer reaches every word
+
+
+def test_a_batch_without_hidden_words_or_labels_is_refused():
+    model, labels = BertForMaskedLM(CONFIG), np.full((4, 6), -100)
+    with pytest.raises(ValueError, match="MaskedLM: all labels are -100, so no word of the batch"):
+        MaskedLM()(model, {"input_ids": IDS, "labels": labels})
+    with pytest.raises(ValueError, match="the batch has no labels, only input_ids"):
+        MaskedLM()(model, {"input_ids": IDS})
+
+
+def test_classification_weighs_and_smooths_as_written_out():
+    model, labels = BertForSequenceClassification(CONFIG).eval(), np.array([0, 2, 1, 2])
+    batch = {"input_ids": IDS, "attention_mask": MASK, "labels": labels}
+    scores = model(IDS, MASK).numpy().astype(np.float64)
+    log_p, one_hot = log_softmax(scores), np.eye(3)[labels]
+    plain = -(one_hot * log_p).sum(1)
+    loss, log = Classification()(model, batch)
+    assert loss.item() == pytest.approx(plain.mean(), rel=1e-5)
+    assert log["accuracy"] == (scores.argmax(1) == labels).mean()
+    assert log["count"] == 4
+    weight = np.array([1.0, 2.0, 5.0])
+    loss, _ = Classification(weight=weight)(model, batch)
+    expected = (plain * weight[labels]).sum() / weight[labels].sum()
+    assert loss.item() == pytest.approx(expected, rel=1e-5)
+    loss, log = Classification(label_smoothing=0.3)(model, batch)
+    expected = -((0.7 * one_hot + 0.3 / 3) * log_p).sum(1).mean()
+    assert loss.item() == pytest.approx(expected, rel=1e-5)
+    assert log["loss"] == loss.item()
+
+
+def test_classification_gives_a_model_everything_but_the_labels_by_name():
+    class Rows(nn.Module):
+        def forward(self, features, scale):
+            return Tensor(features * scale)
+
+    batch = {"features": np.eye(2, dtype=np.float32), "scale": np.float32(9), "labels": [0, 1]}
+    loss, log = Classification()(Rows(), batch)
+    assert log["accuracy"] == 1
+    assert loss.item() == pytest.approx(np.log1p(np.exp(-9)), rel=1e-3)
+
+
+def test_smoothing_out_of_range_is_refused():
+    with pytest.raises(ValueError, match=r"label_smoothing must lie in \[0, 1\), got 1.0"):
+        Classification(label_smoothing=1.0)

@@ -1,0 +1,413 @@
+"""Optimizers against PyTorch's over 100 steps, schedules against their papers, clipping."""
+
+import functools
+import itertools
+import json
+import math
+
+import numpy as np
+import pytest
+from oracle import oracle
+
+from minift import optim
+from minift.nn import Parameter
+from minift.optim import schedules
+from minift.tensor import Tensor
+
+torch = oracle("torch")
+
+CASES = {
+    "sgd": ("SGD", {"lr": 0.05}),
+    "sgd momentum": ("SGD", {"lr": 0.05, "momentum": 0.9}),
+    "sgd nesterov": ("SGD", {"lr": 0.05, "momentum": 0.9, "nesterov": True}),
+    "sgd decay": ("SGD", {"lr": 0.05, "momentum": 0.9, "weight_decay": 0.1}),
+    "rmsprop": ("RMSprop", {"lr": 0.01}),
+    "rmsprop momentum": ("RMSprop", {"lr": 0.01, "alpha": 0.9, "momentum": 0.5}),
+    "adam": ("Adam", {"lr": 0.01}),
+    "adam settings": ("Adam", {"lr": 0.01, "betas": (0.8, 0.95), "eps": 1e-3}),
+    "adamw": ("AdamW", {"lr": 0.01}),
+    "adamw decay": ("AdamW", {"lr": 0.01, "weight_decay": 0.5}),
+}
+SHAPES = [(7, 5), (5,), ()]
+
+
+def starts(dtype):
+    rng = np.random.default_rng(0)
+    return [np.asarray(rng.standard_normal(shape), dtype) for shape in SHAPES]
+
+
+def gradient_at(step, shape, dtype):
+    return np.asarray(np.random.default_rng([step, *shape]).standard_normal(shape), dtype)
+
+
+def set_gradients(params, step, dtype):
+    for p in params:
+        p.grad = Tensor(gradient_at(step, p.shape, dtype))
+
+
+def run(name, settings, dtype, steps=100):
+    params = [Parameter(array) for array in starts(dtype)]
+    optimizer = getattr(optim, name)(params, **settings)
+    for step in range(steps):
+        set_gradients(params, step, dtype)
+        optimizer.step()
+    return [p.numpy() for p in params]
+
+
+def run_torch(name, settings, dtype, steps=100):
+    params = [torch.nn.Parameter(torch.tensor(array)) for array in starts(dtype)]
+    optimizer = getattr(torch.optim, name)(params, **settings)
+    for step in range(steps):
+        for p in params:
+            p.grad = torch.tensor(gradient_at(step, tuple(p.shape), dtype))
+        optimizer.step()
+    return [p.detach().numpy() for p in params]
+
+
+# -------------------------------------------------------------------------------------- optimizers
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-6), (np.float64, 1e-13)])
+def test_a_hundred_steps_are_torchs(case, dtype, tolerance):
+    name, settings = CASES[case]
+    for ours, theirs in zip(run(name, settings, dtype), run_torch(name, settings, dtype)):
+        assert ours.dtype == dtype
+        np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_pieces_change_nothing(case, monkeypatch):
+    name, settings = CASES[case]
+    whole = run(name, settings, np.float32, steps=5)
+    monkeypatch.setattr(optim.optimizers, "TILE", 4)
+    for a, b in zip(whole, run(name, settings, np.float32, steps=5)):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_the_first_step_of_adam_has_the_size_of_the_learning_rate():
+    p = Parameter(np.zeros(3))
+    p.grad = Tensor(np.array([1e-3, -5.0, 200.0]))
+    optim.Adam([p], lr=0.1).step()
+    np.testing.assert_allclose(p.numpy(), [-0.1, 0.1, -0.1], rtol=1e-4)
+
+
+def test_a_gradient_that_is_not_contiguous_is_read_right():
+    p, gradient = Parameter(np.zeros((3, 2))), np.arange(6.0).reshape(2, 3)
+    p.grad = Tensor(np.zeros((3, 2)))
+    p.grad._data = gradient.T
+    optim.SGD([p], lr=1.0).step()
+    np.testing.assert_array_equal(p.numpy(), -gradient.T)
+
+
+def test_a_parameter_that_is_not_contiguous_is_written():
+    p = Parameter(np.zeros((3, 2)))
+    p._data = np.zeros((2, 3)).T
+    p.grad = Tensor(np.ones((3, 2)))
+    optim.AdamW([p], lr=1.0, weight_decay=0).step()
+    np.testing.assert_allclose(p.numpy(), -1)
+
+
+def test_a_step_writes_in_place_and_a_backward_through_the_old_value_notices():
+    p = Parameter(np.ones(3))
+    memory, loss = p.data, (p * p).sum()
+    p.grad = Tensor(np.ones(3))
+    optim.SGD([p], lr=1.0).step()
+    assert p.data is memory
+    with pytest.raises(ValueError, match="written to"):
+        loss.backward()
+
+
+def test_groups_have_settings_of_their_own():
+    a, b = Parameter(np.zeros(1)), Parameter(np.zeros(1))
+    optimizer = optim.SGD([{"params": [a], "lr": 10.0}, {"params": [b]}], lr=1.0)
+    set_gradients([a, b], 0, np.float64)
+    optimizer.param_groups[1]["lr"] = 2.0
+    optimizer.step()
+    np.testing.assert_allclose(a.numpy(), 5 * b.numpy())
+    assert [group["lr"] for group in optimizer.param_groups] == [10.0, 2.0]
+
+
+def test_frozen_parameters_and_those_without_gradient_stand_still():
+    frozen, idle, trained = (Parameter(np.ones(2)) for _ in range(3))
+    optimizer = optim.AdamW([frozen, idle, trained], lr=0.1)
+    set_gradients([frozen, trained], 0, np.float64)
+    frozen.requires_grad = False
+    optimizer.step()
+    assert frozen.numpy().tolist() == idle.numpy().tolist() == [1, 1]
+    assert (trained.numpy() != 1).all()
+    assert list(optimizer.state_dict()["state"]) == [2]
+
+
+def test_a_parameter_unfrozen_later_starts_its_own_bias_correction():
+    late, early = Parameter(np.zeros(2)), Parameter(np.zeros(2))
+    late.requires_grad = False
+    optimizer = optim.Adam([late, early], lr=0.1)
+    for step in range(10):
+        set_gradients([late, early], step, np.float64)
+        optimizer.step()
+    moments = optimizer.state[1]["exp_avg"].copy()
+    late.requires_grad = True
+    early.grad = None
+    late.grad = Tensor(np.array([3.0, -3.0]))
+    optimizer.step()
+    np.testing.assert_allclose(late.numpy(), [-0.1, 0.1], rtol=1e-6)
+    assert [state["step"] for state in optimizer.state] == [1, 10]
+    np.testing.assert_array_equal(optimizer.state[1]["exp_avg"], moments)
+
+
+def test_zero_grad_forgets():
+    p = Parameter(np.zeros(2))
+    p.grad = Tensor(np.ones(2))
+    optim.SGD([p], lr=1.0).zero_grad()
+    assert p.grad is None
+
+
+def test_a_later_group_is_trained_with_its_settings():
+    a, b = Parameter(np.zeros(1)), Parameter(np.zeros(1))
+    optimizer = optim.SGD([a], lr=1.0)
+    optimizer.add_param_group({"params": [b], "lr": 3.0})
+    b.grad = Tensor(np.ones(1))
+    optimizer.step()
+    assert (a.item(), b.item()) == (0, -3)
+
+
+# ------------------------------------------------------------------------------------- save, load
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_restored_optimizer_goes_on_bit_for_bit(case):
+    name, settings = CASES[case]
+    expected = run(name, settings, np.float32, steps=6)
+    params = [Parameter(array) for array in starts(np.float32)]
+    first = getattr(optim, name)(params, **settings)
+    for step in range(3):
+        set_gradients(params, step, np.float32)
+        first.step()
+    state = first.state_dict()
+    copies = [Parameter(p.numpy()) for p in params]
+    second = getattr(optim, name)(copies, lr=123.0)
+    second.load_state_dict(state)
+    set_gradients(params, 3, np.float32)
+    first.step()  # the state is a copy: this must not reach the second
+    for step in range(3, 6):
+        set_gradients(copies, step, np.float32)
+        second.step()
+    for a, b in zip(expected, copies):
+        np.testing.assert_array_equal(a, b.numpy())
+
+
+def test_a_state_holds_positions_and_plain_values():
+    params = [Parameter(np.zeros(2)), Parameter(np.zeros(3))]
+    optimizer = optim.Adam([{"params": params[:1]}, {"params": params[1:], "lr": 0.5}])
+    set_gradients(params[1:], 0, np.float64)
+    optimizer.step()
+    state = optimizer.state_dict()
+    assert [group["params"] for group in state["param_groups"]] == [[0], [1]]
+    json.dumps(state["param_groups"])
+    assert sorted(state["state"][1]) == ["exp_avg", "exp_avg_sq", "step"]
+    assert isinstance(state["state"][1]["exp_avg"], np.ndarray)
+
+
+def broken(state, **changes):
+    return {**state, **changes}
+
+
+def test_a_state_that_does_not_fit_is_refused_whole():
+    def optimizer(shape):
+        p = Parameter(np.zeros(shape))
+        p.grad = Tensor(np.ones(shape))
+        return optim.Adam([p], lr=0.1)
+
+    source, target = optimizer(3), optimizer(3)
+    source.step()
+    state = source.state_dict()
+    with pytest.raises(ValueError, match=r"groups of \[1\] parameters, this one of \[2\]"):
+        optim.Adam([Parameter(np.zeros(3)), Parameter(np.zeros(3))]).load_state_dict(state)
+    with pytest.raises(ValueError, match=r"state of parameter 0 is .*; Adam needs a step and"):
+        optimizer(4).load_state_dict(state)
+    with pytest.raises(ValueError, match="Adam has no setting 'momentum'"):
+        target.load_state_dict(
+            broken(state, param_groups=[{**state["param_groups"][0], "momentum": 1}])
+        )
+    with pytest.raises(ValueError, match="lr must be a finite number of at least 0, got -1"):
+        target.load_state_dict(broken(state, param_groups=[{**state["param_groups"][0], "lr": -1}]))
+    assert target.state == [{}]
+    assert target.param_groups[0]["lr"] == 0.1
+
+
+# ---------------------------------------------------------------------------------------- mistakes
+
+
+def one():
+    return [Parameter(np.zeros(2))]
+
+
+SAME = Parameter(np.zeros(2))
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: optim.SGD([], lr=1), ValueError, "SGD: got no parameters to train"),
+        (
+            lambda: optim.SGD(one(), lr=-1),
+            ValueError,
+            "SGD: lr must be a finite number of at least",
+        ),
+        (lambda: optim.Adam(one(), lr=math.nan), ValueError, "Adam: lr must be .* got nan"),
+        (lambda: optim.Adam(one(), lr=math.inf), ValueError, "Adam: lr must be .* got inf"),
+        (lambda: optim.Adam(one(), eps=-1e-8), ValueError, "Adam: eps must be a finite number"),
+        (lambda: optim.AdamW(one(), weight_decay=-1), ValueError, "AdamW: weight_decay must be"),
+        (lambda: optim.Adam(one(), betas=(0.9, 1.0)), ValueError, r"betas must be two numbers in"),
+        (lambda: optim.Adam(one(), betas=(0.9,)), ValueError, r"betas must be two numbers in"),
+        (lambda: optim.SGD(one(), lr=1, momentum=1), ValueError, r"SGD: momentum must lie in \[0"),
+        (lambda: optim.RMSprop(one(), lr=1, alpha=2), ValueError, r"RMSprop: alpha must lie in"),
+        (lambda: optim.SGD(one(), lr=1, nesterov=True), ValueError, "give momentum > 0"),
+        (
+            lambda: optim.SGD([SAME, SAME], lr=1),
+            ValueError,
+            r"parameter of shape \(2,\) was given t",
+        ),
+        (
+            lambda: optim.SGD([{"params": [SAME]}, {"params": [SAME]}], lr=1),
+            ValueError,
+            "was given twice",
+        ),
+        (
+            lambda: optim.Adam([{"params": one(), "learning_rate": 1}]),
+            ValueError,
+            "Adam has no setting 'learning_rate'; it has lr, betas, eps",
+        ),
+        (
+            lambda: optim.Adam(one()[0]),
+            TypeError,
+            r"must be a list of Tensors, got one Tensor; wri",
+        ),
+        (
+            lambda: optim.Adam([("w", SAME)]),
+            TypeError,
+            r"Adam trains Tensors, got tuple; pass modu",
+        ),
+        (lambda: optim.Adam(one()).add_param_group(one()), TypeError, 'is a dict with "params"'),
+    ],
+)
+def test_mistakes_get_one_sentence(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
+
+
+# ---------------------------------------------------------------------------------------- clipping
+
+
+def gradients(*arrays):
+    params = [Parameter(np.zeros_like(a)) for a in arrays]
+    for p, a in zip(params, arrays):
+        p.grad = Tensor(a)
+    return params
+
+
+def test_clipping_is_torchs():
+    arrays = [np.float32([[3, 4], [0, 1]]), np.float32([12])]
+    ours = gradients(*arrays)
+    theirs = [torch.nn.Parameter(torch.zeros(a.shape)) for a in arrays]
+    for p, a in zip(theirs, arrays):
+        p.grad = torch.tensor(a)
+    norm = optim.clip_grad_norm_(ours, 2.0)
+    expected = torch.nn.utils.clip_grad_norm_(theirs, 2.0)
+    assert isinstance(norm, float)
+    assert norm == pytest.approx(expected.item(), rel=1e-6)
+    for a, b in zip(ours, theirs):
+        np.testing.assert_allclose(a.grad.numpy(), b.grad, rtol=1e-6)
+
+
+def test_short_gradients_are_left_alone_and_missing_ones_skipped():
+    params = [*gradients(np.array([0.3, 0.4])), Parameter(np.zeros(2))]
+    assert optim.clip_grad_norm_(params, 1.0) == pytest.approx(0.5)
+    assert params[0].grad.numpy().tolist() == [0.3, 0.4]
+
+
+def test_clipping_says_when_the_gradient_is_not_finite():
+    params = gradients(np.array([1.0, np.nan]), np.array([1.0]))
+    with pytest.raises(ValueError, match="the gradient's length is nan; lower the learning rate"):
+        optim.clip_grad_norm_(params, 1.0)
+    assert params[1].grad.item() == 1
+    with pytest.raises(ValueError, match="max_norm must be above 0, got 0"):
+        optim.clip_grad_norm_(params, 0)
+
+
+# --------------------------------------------------------------------------------------- schedules
+
+ALL = ["constant", "linear", "cosine", "one_cycle", "slanted_triangular"]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_schedule_rises_to_one_and_stays_between_zero_and_one(name):
+    schedule = functools.partial(getattr(schedules, name), total=100, warmup=10)
+    factors = [schedule(step) for step in range(120)]
+    assert max(factors) == factors[10] == 1
+    assert min(factors) >= 0
+    assert factors[0] > 0
+    assert all(a < b for a, b in itertools.pairwise(factors[:11]))
+    assert all(a >= b for a, b in itertools.pairwise(factors[10:]))
+    assert factors[100:] == [factors[100]] * 20
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "middle", "last"),
+    [
+        ("constant", 1, 1, 1),
+        ("linear", 1, 0.5, 0),
+        ("cosine", 1, 0.5, 0),
+        ("one_cycle", 1, 0.500002, 1 / 250_000),
+        ("slanted_triangular", 1, 33 / 64, 1 / 32),
+    ],
+)
+def test_schedules_without_warm_up_at_their_ends(name, first, middle, last):
+    schedule = functools.partial(getattr(schedules, name), total=50, warmup=0)
+    assert schedule(0) == first
+    assert schedule(25) == pytest.approx(middle, rel=1e-6)
+    assert schedule(50) == pytest.approx(last, abs=1e-15)
+
+
+def test_linear_warm_up_starts_above_zero():
+    assert [schedules.linear(s, 9, 3) for s in range(4)] == [0.25, 0.5, 0.75, 1.0]
+    assert schedules.linear(6, 9, 3) == 0.5
+
+
+def test_slanted_triangular_is_the_papers():
+    """Howard & Ruder 2018, equation 3, as printed."""
+    total, cut_frac, ratio, eta_max = 1000, 0.1, 32, 1.0
+    cut = math.floor(total * cut_frac)
+    for t in range(total):
+        p = t / cut if t < cut else 1 - (t - cut) / (cut * (1 / cut_frac - 1))
+        expected = eta_max * (1 + p * (ratio - 1)) / ratio
+        assert schedules.slanted_triangular(t, total) == pytest.approx(expected, rel=1e-12)
+
+
+def test_one_cycle_is_torchs():
+    """Torch rounds the peak to pct_start * total - 1; with 101 steps and that share both agree."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    theirs = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=1.0, total_steps=101, pct_start=31 / 101, cycle_momentum=False
+    )
+    for step in range(100):
+        assert schedules.one_cycle(step, 100) == pytest.approx(theirs.get_last_lr()[0], rel=1e-6)
+        optimizer.step()
+        theirs.step()
+    assert schedules.one_cycle(100, 100) == pytest.approx(theirs.get_last_lr()[0], rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize(
+    ("step", "total", "warmup", "message"),
+    [
+        (-1, 10, 0, "a step is counted from 0, got -1"),
+        (0, 0, 0, "a schedule needs at least 1 step in total, got 0"),
+        (0, 10, 10, "warmup must be at least 0 and less than the 10 steps in total, got 10"),
+        (0, 10, -1, "warmup must be at least 0 .* got -1"),
+    ],
+)
+def test_schedules_refuse_impossible_counts(name, step, total, warmup, message):
+    with pytest.raises(ValueError, match=message):
+        getattr(schedules, name)(step, total, warmup)
