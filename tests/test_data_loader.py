@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minift.data.datasets import ArrayDataset, TokenDataset, stack_items
@@ -41,6 +41,7 @@ def test_token_dataset_pads_to_the_longest_of_the_batch():
     assert data[2]["labels"] == 2
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.integers(1, 9), max_size=6), min_size=1, max_size=9), st.data())
 def test_token_dataset_gives_back_its_texts(texts, data):
     rows = data.draw(st.lists(st.integers(0, len(texts) - 1), min_size=1))
@@ -181,6 +182,7 @@ def test_buckets_hold_every_row_once_within_the_budget(corpus):
     assert all(len(rows) * corpus.lengths[rows].max() <= 4096 for rows in batches)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=60), st.integers(40, 200))
 def test_buckets_are_complete_for_any_lengths(lengths, budget):
     lengths = np.array(lengths)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minift.data.datasets import TokenDataset
@@ -71,6 +71,7 @@ def test_labels_hold_the_original_where_chosen(masked):
 rows_of_ids = st.lists(st.integers(0, 20), min_size=6, max_size=6)
 
 
+@settings(deadline=None)
 @given(st.lists(rows_of_ids, min_size=1, max_size=8), st.floats(0.01, 1), st.integers(0, 99))
 def test_special_tokens_stay_and_every_row_asks_something(rows, rate, seed):
     ids = np.array(rows)

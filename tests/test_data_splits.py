@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minift.data.splits import k_folds, proportional_counts, train_test_split
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 500), min_size=1, max_size=20), st.floats(0, 1))
 def test_proportional_counts_are_exact_and_within_one_of_the_share(sizes, fraction):
     total = int(fraction * sum(sizes))

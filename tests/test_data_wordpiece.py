@@ -1,6 +1,7 @@
 """WordPiece: the reference algorithm id for id, a repeatable trainer, files that others open."""
 
 import json
+import re
 import unicodedata
 from itertools import pairwise
 
@@ -290,6 +291,7 @@ def naive_merges(word_counts, number):
     return joined
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text("abc", min_size=1, max_size=9), st.integers(1, 9), max_size=12))
 def test_incremental_counts_join_like_counting_anew(word_counts):
     merges, joined = PairMerges(word_counts), []
@@ -333,7 +335,7 @@ def test_vocabulary_with_windows_line_ends_is_read(tmp_path):
 
 
 def test_missing_vocabulary_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=f"no vocab.txt in {tmp_path}"):
+    with pytest.raises(FileNotFoundError, match=re.escape(f"no vocab.txt in {tmp_path}")):
         WordPieceTokenizer.from_pretrained(tmp_path)
 
 

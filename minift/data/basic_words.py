@@ -62,13 +62,11 @@ class BasicWords:
 
 
 def clean_character(character: str) -> str:
-    """Drop control characters, turn white space to " ", set Chinese characters apart."""
+    """Drop control characters except tab and line ends; set Chinese characters apart."""
     if character in "\t\n\r":
         return " "
     if character == "\ufffd" or unicodedata.category(character).startswith("C"):
         return ""
-    if character.isspace():
-        return " "
     return f" {character} " if _is_chinese(ord(character)) else character
 
 

@@ -12,7 +12,6 @@ Not here: how the file is made (`make_glosses.py`). Read next: `wordpiece.py`.
 WordNet: Miller, "WordNet: a lexical database for English" (1995); see WORDNET_LICENSE.
 """
 
-import bz2
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +69,8 @@ def split_gloss(gloss: str) -> tuple[str, list[str]]:
 
 def load_glosses() -> Glosses:
     """Read the shipped file: about 107,000 rows, in about a second."""
+    import bz2  # on use: a Python built without libbz2 must still be able to import minift
+
     lines = bz2.decompress(GLOSS_FILE.read_bytes()).decode("utf-8").splitlines()
     rows = [line.split("\t") for line in lines[1:]]  # the first line names the columns
     kept = [split_gloss(gloss) for split, _, _, gloss in rows if split in ("train", "unlabelled")]
