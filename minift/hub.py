@@ -40,16 +40,15 @@ def load_weights(module: Module, file: str | Path) -> LoadReport:
 def read_arrays(file: str | Path) -> dict[str, np.ndarray]:
     """All tensors of a safetensors file, by name."""
     from safetensors import SafetensorError
-    from safetensors.numpy import load
+    from safetensors.numpy import load_file
 
-    content = read(file)
     try:
-        return load(content)
+        return load_file(existing(file))
     except SafetensorError as error:
         raise ValueError(
             f"{file} is not a whole safetensors file ({error}); copy or download it again"
         ) from None
-    except (KeyError, TypeError, AttributeError) as error:
+    except TypeError as error:
         raise ValueError(
             f"{file} holds numbers of a kind that NumPy does not have ({error}); "
             f"convert it to float32"
@@ -68,7 +67,7 @@ def read_config(folder: str | Path) -> dict[str, Any]:
     """The config.json of a model folder."""
     file = Path(folder) / CONFIG
     try:
-        config = json.loads(read(file))
+        config = json.loads(existing(file).read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{file} is not valid JSON: {error}") from None
     if not isinstance(config, dict):
@@ -82,14 +81,14 @@ def write_config(folder: str | Path, config: Mapping[str, Any]) -> None:
     write(Path(folder) / CONFIG, (text + "\n").encode())
 
 
-def read(file: str | Path) -> bytes:
-    """A file of a model folder; says which one is missing."""
+def existing(file: str | Path) -> Path:
+    """The path of a file of a model folder, or FileNotFoundError that says what is missing."""
     file = Path(file)
     if not file.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {file.parent}")
     if not file.is_file():
         raise FileNotFoundError(f"{file.parent} holds no {file.name}; is it a model folder?")
-    return file.read_bytes()
+    return file
 
 
 def write(file: str | Path, content: bytes) -> None:

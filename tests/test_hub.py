@@ -90,10 +90,10 @@ def test_a_missing_folder_or_file_is_named(folder):
     with pytest.raises(FileNotFoundError, match=f"there is no folder {folder}/nowhere"):
         loading(folder / "nowhere")
     (folder / "model.safetensors").unlink()
-    with pytest.raises(FileNotFoundError, match=f"{folder} holds no model.safetensors; is it a mod"):
+    with pytest.raises(FileNotFoundError, match=f"{folder} holds no model.safetensors; is it"):
         loading(folder)
     (folder / "config.json").unlink()
-    with pytest.raises(FileNotFoundError, match=f"{folder} holds no config.json; is it a model fol"):
+    with pytest.raises(FileNotFoundError, match=f"{folder} holds no config.json; is it a model"):
         loading(folder)
 
 
@@ -101,7 +101,7 @@ def test_a_missing_folder_or_file_is_named(folder):
 def test_a_truncated_weight_file_is_named(folder, kept):
     file = folder / "model.safetensors"
     file.write_bytes(file.read_bytes()[:kept])
-    with pytest.raises(ValueError, match=f"{file} is not a whole safetensors file .*; copy or down"):
+    with pytest.raises(ValueError, match=f"{file} is not a whole safetensors file .*; copy or"):
         loading(folder)
 
 
@@ -109,7 +109,9 @@ def test_numbers_that_numpy_lacks_are_named(folder):
     header = json.dumps({"w": {"dtype": "BF16", "shape": [1], "data_offsets": [0, 2]}}).encode()
     file = folder / "model.safetensors"
     file.write_bytes(len(header).to_bytes(8, "little") + header + b"\0\0")
-    with pytest.raises(ValueError, match="holds numbers of a kind that NumPy does not have .*BF16"):
+    with pytest.raises(
+        ValueError, match=r"holds numbers of a kind that NumPy does not have .*bfloat16"
+    ):
         loading(folder)
 
 
@@ -125,7 +127,7 @@ def test_a_broken_config_is_named(folder):
 def test_a_config_that_does_not_fit_the_weights_is_named(folder):
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     hub.write_config(folder, {**config, "hidden_size": 4})
-    with pytest.raises(ValueError, match=f"the weights in {folder} do not fit BertForSequenceClass"):
+    with pytest.raises(ValueError, match=f"the weights in {folder} do not fit BertForSequence"):
         loading(folder)
 
 
@@ -184,13 +186,15 @@ def test_predict_rests_dropout_and_leaves_the_mode_as_it_was(classifier):
 
 
 def test_a_classifier_without_tokenizer_says_so(folder):
-    with pytest.raises(ValueError, match=r"this BertForSequenceClassification has no tokenizer; loa"):
+    with pytest.raises(
+        ValueError, match=r"this BertForSequenceClassification has no tokenizer; lo"
+    ):
         loading(folder).predict(["a cat"])
 
 
 def test_load_names_an_architecture_that_is_not_built_here(folder):
     hub.write_config(folder, {"architectures": ["T5Model"]})
-    with pytest.raises(ValueError, match="holds the architecture T5Model; minift can load BertModel"):
+    with pytest.raises(ValueError, match="holds the architecture T5Model; minift can load BertMo"):
         load(folder)
     hub.write_config(folder, {})
     with pytest.raises(ValueError, match="holds the architecture none; minift can load"):

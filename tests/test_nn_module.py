@@ -1,5 +1,6 @@
 """Module: the walk, saving and loading, modes, freezing."""
 
+import contextlib
 import re
 
 import numpy as np
@@ -197,6 +198,17 @@ def test_train_and_eval_reach_every_module_and_return_the_module():
     assert not any(module.training for module in net.modules())
     assert net.train() is net
     assert all(module.training for module in net.modules())
+
+
+def test_evaluating_rests_all_and_restores_each_module_even_after_an_error():
+    net = Net().train()
+    net.blocks[0].eval()
+    with net.evaluating():
+        assert dropouts(net) == [False, False, False]
+    assert dropouts(net) == [False, True, True]
+    with contextlib.suppress(KeyError), net.evaluating():
+        raise KeyError
+    assert dropouts(net) == [False, True, True]
 
 
 def test_freezing_names_what_it_touched_by_parameter_or_enclosing_path():

@@ -10,6 +10,7 @@ import pytest
 from oracle import oracle
 
 from minift import optim
+from minift.kernels.tiles import tiles
 from minift.nn import Parameter
 from minift.optim import schedules
 from minift.tensor import Tensor
@@ -80,7 +81,7 @@ def test_a_hundred_steps_are_torchs(case, dtype, tolerance):
 def test_pieces_change_nothing(case, monkeypatch):
     name, settings = CASES[case]
     whole = run(name, settings, np.float32, steps=5)
-    monkeypatch.setattr(optim.optimizers, "TILE", 4)
+    monkeypatch.setattr(optim.optimizer, "tiles", functools.partial(tiles, size=4))
     for a, b in zip(whole, run(name, settings, np.float32, steps=5)):
         np.testing.assert_array_equal(a, b)
 

@@ -12,13 +12,20 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-import numpy as np
-
 from minift import nn, ops
 from minift.backend import to_device
 from minift.models.classifier import TextClassifier
+from minift.models.inputs import (
+    check_length,
+    flat_positions,
+    integers,
+    on_device,
+    padding_mask,
+    segments,
+)
 from minift.models.pretrained import PretrainedModel
 from minift.nn import init
+from minift.nn.layers import check_size
 from minift.tensor import Tensor
 
 
@@ -51,7 +58,7 @@ class BertConfig:
     def __post_init__(self) -> None:
         """Raises ValueError for settings that make no BERT."""
         for name in SIZES:
-            nn.layers.check_size("BertConfig", **{name: getattr(self, name)})
+            check_size("BertConfig", **{name: getattr(self, name)})
         for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"):
             check_rate(name, getattr(self, name))
         if self.hidden_size % self.num_attention_heads:
@@ -78,8 +85,8 @@ class BertConfig:
     def from_dict(cls, saved: dict[str, Any], **changes: Any) -> BertConfig:
         """From a config.json, with `changes`; what transformers writes beyond our fields is left.
 
-        A new `num_labels` drops the saved names of labels. Raises ValueError if the file describes
-        another kind of model, or for a change that is no field.
+        A new `num_labels` drops the saved names of labels, new names set it. Raises ValueError if
+        the file describes another kind of model, or for a change that is no field.
         """
         known = {field.name for field in fields(cls)}
         for name in changes.keys() - known:
@@ -88,8 +95,9 @@ class BertConfig:
         positions = saved.get("position_embedding_type", "absolute")
         check_choice("position_embedding_type", positions, ("absolute",))
         values = {name: value for name, value in saved.items() if name in known}
-        if values.get("id2label"):
-            values["num_labels"] = len(values["id2label"])
+        for source in (values, changes):  # transformers leaves num_labels out
+            if source.get("id2label"):
+                source.setdefault("num_labels", len(source["id2label"]))
         if changes.get("num_labels", values.get("num_labels")) != values.get("num_labels"):
             values.pop("id2label", None)
         return cls(**{**values, **changes})
@@ -109,6 +117,16 @@ SIZES = (
 
 # transformers picks a class by model_type: an unknown one makes it refuse a mean-pooling folder
 MEAN_POOLING_TYPE = "minift-mean-pooling-bert"
+
+
+def check_rate(name: str, rate: float | None) -> None:
+    if rate is not None and not 0 <= rate < 1:
+        raise ValueError(f"BertConfig: {name} must lie in [0, 1), got {rate}")
+
+
+def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValueError(f"BertConfig: {name} must be {' or '.join(choices)}, got {value!r}")
 
 
 # -------------------------------------------------------------------------------- the encoder
@@ -273,8 +291,8 @@ class BertModel(BertPretrained):
         check_length(ids, self.config.max_position_embeddings)
         types = segments(token_type_ids, ids.shape)
         mask = padding_mask(attention_mask, ids.shape)
-        ids, types, mask = (x if x is None else to_device(x, device) for x in (ids, types, mask))
-        return self.encoder(self.embeddings(ids, types), mask)
+        x = self.embeddings(to_device(ids, device), on_device(types, device))
+        return self.encoder(x, on_device(mask, device))
 
 
 # ---------------------------------------------------------------------------- masked words
@@ -387,64 +405,3 @@ def mean_over_tokens(hidden: Tensor, attention_mask: Any) -> Tensor:
     share = real / real.sum(axis=1, keepdims=True)  # (B, T), each row sums to 1
     weights = Tensor(share[:, None, :], dtype=hidden.dtype, device=hidden.device)  # (B, 1, T)
     return (weights @ hidden).reshape(B, C)  # (B, C)
-
-
-# ------------------------------------------------------------------------------- checking
-
-
-def segments(token_type_ids: Any, shape: tuple[int, ...]) -> np.ndarray | None:
-    """Segment numbers (B, T), or None if all are 0: then one row serves for every token."""
-    if token_type_ids is None:
-        return None
-    types = integers("token_type_ids", token_type_ids, shape)
-    return types if types.any() else None
-
-
-def padding_mask(attention_mask: Any, shape: tuple[int, ...]) -> np.ndarray | None:
-    """(B, T) of ones and zeros -> (B, 1, 1, T), True for real tokens; None if all are."""
-    if attention_mask is None:
-        return None
-    real = integers("attention_mask", attention_mask, shape) != 0
-    if not real.any(axis=1).all():
-        row = int(real.any(axis=1).argmin())
-        raise ValueError(f"attention_mask: text {row} has no real token to attend to")
-    return None if real.all() else real[:, None, None, :]  # (B, 1, 1, T)
-
-
-def integers(name: str, values: Any, shape: tuple[int, ...] | None = None) -> np.ndarray:
-    """Ids or masks as a NumPy array of integers or booleans, of `shape` if one is given."""
-    array = values.numpy() if isinstance(values, Tensor) else np.asarray(values)
-    if array.dtype.kind not in "iub":
-        raise ValueError(f"{name} must be integers, got {array.dtype}")
-    if shape is not None and array.shape != shape:
-        raise ValueError(f"{name} must have the shape of input_ids, {shape}, got {array.shape}")
-    return array
-
-
-def check_length(ids: np.ndarray, limit: int) -> None:
-    """Raise ValueError unless ids are (B, T) with 1 <= T <= limit."""
-    if ids.ndim != 2 or not 1 <= ids.shape[1] <= limit:
-        raise ValueError(
-            f"input_ids must be (texts, tokens) with 1 to {limit} tokens "
-            f"(max_position_embeddings), got shape {ids.shape}"
-        )
-
-
-def flat_positions(positions: Any, count: int) -> np.ndarray:
-    """Positions as a flat integer array, each within `count` tokens."""
-    array = integers("positions", positions)
-    if array.ndim != 1 or ((array < 0) | (array >= count)).any():
-        raise ValueError(
-            f"positions must be a flat list of indices from 0 to {count - 1} (texts × tokens)"
-        )
-    return array
-
-
-def check_rate(name: str, rate: float | None) -> None:
-    if rate is not None and not 0 <= rate < 1:
-        raise ValueError(f"BertConfig: {name} must lie in [0, 1), got {rate}")
-
-
-def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ValueError(f"BertConfig: {name} must be {' or '.join(choices)}, got {value!r}")

@@ -7,6 +7,7 @@ A text that holds nothing the model knows gets no label: an answer to it would b
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -29,14 +30,10 @@ class TextClassifier(PretrainedModel):
         texts = [texts] if isinstance(texts, str) else list(texts)
         readable = [i for i, text in enumerate(texts) if self.problem(text) is None]
         probabilities = np.full((len(texts), self.config.num_labels), np.nan, np.float32)
-        was_training = self._asked_to_train
-        self.eval()
-        try:
+        with self.evaluating():
             for start in range(0, len(readable), batch_size):
                 chosen = readable[start : start + batch_size]
                 probabilities[chosen] = self.probabilities_of([texts[i] for i in chosen])
-        finally:
-            self._ask_to_train(was_training)
         labels: list[str | None] = [None] * len(texts)
         for i in readable:
             labels[i] = self.config.id2label[int(probabilities[i].argmax())]
@@ -59,7 +56,7 @@ class TextClassifier(PretrainedModel):
             return f"no part of the text {text!r} is in the model's vocabulary"
         return None
 
-    def own_tokenizer(self):
+    def own_tokenizer(self) -> Any:
         """The tokenizer. Raises ValueError if there is none."""
         if self.tokenizer is None:
             raise ValueError(

@@ -13,7 +13,8 @@ from minift.nn.layers import (
     Sequential,
     Tanh,
 )
-from minift.nn.module import LoadReport, Module, Parameter
+from minift.nn.loading import LoadReport
+from minift.nn.module import Module, Parameter
 
 __all__ = [
     "GELU",

@@ -10,15 +10,16 @@ This file is *not* about computing: that is each layer's `forward` (read `layers
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 
 import numpy as np
 
 from minift.backend import to_device
+from minift.nn.loading import LoadReport, first_paths, match_state
 from minift.tensor import Tensor
 
 M = TypeVar("M", bound="Module")
@@ -33,36 +34,14 @@ class Parameter(Tensor):
         super().__init__(data, requires_grad=requires_grad)
 
 
-@dataclass
-class LoadReport:
-    """What `load_state_dict` did: names loaded, and everything that did not fit."""
-
-    loaded: list[str] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)  # in the module, not in the state
-    unexpected: list[str] = field(default_factory=list)  # in the state, not in the module
-    mismatched: list[str] = field(default_factory=list)  # "name: what differs"
-    renamed: list[tuple[str, str]] = field(default_factory=list)  # (name in the state, our name)
-
-    def problems(self) -> list[str]:
-        """One line for each weight that was not loaded as it should; empty if all fits."""
-        return [
-            *(f"missing: {name}" for name in self.missing),
-            *(f"unexpected: {name}" for name in self.unexpected),
-            *(f"mismatched: {name}" for name in self.mismatched),
-        ]
-
-    def __str__(self) -> str:
-        renamed = (f"renamed: {old} -> {new}" for old, new in self.renamed)
-        return "\n".join([f"loaded {len(self.loaded)} tensors", *self.problems(), *renamed])
-
-
 class Module:
     """Base class of layers and models; a subclass assigns its parts and defines `forward`.
 
     Tensors that are not Parameters (running statistics, say) are buffers: saved, never trained.
-    `training` is True while layers such as Dropout should be active. It is set from the top down:
-    a module trains if `train()` was called, the module around it trains, and not all of its own
-    parameters are frozen. So a frozen block rests as a whole, its Dropout layers included.
+    `training` is True while layers such as Dropout should be active. `train`, `eval`, `freeze` and
+    `unfreeze` set it from the top down: a module trains if `train()` was called, the module around
+    it trains, and not all of its own parameters are frozen. So a frozen block rests as a whole, its
+    Dropout layers included.
     """
 
     training: bool = True
@@ -140,6 +119,18 @@ class Module:
     def eval(self: M) -> M:
         """Put this module and all below into evaluation mode: no dropout, fixed statistics."""
         return self._ask_to_train(False)
+
+    @contextlib.contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Inside `with module.evaluating():` evaluation mode; afterwards all modes as before."""
+        before = {module: module._asked_to_train for module in self.modules()}
+        self.eval()
+        try:
+            yield
+        finally:
+            for module, asked in before.items():
+                module._asked_to_train = asked
+            self._settle(True)
 
     def _ask_to_train(self: M, asked: bool) -> M:
         for module in self.modules():
@@ -249,14 +240,6 @@ def nearest_modules(value: Any) -> Iterator[Module]:
             yield from nearest_modules(member)
 
 
-def first_paths(tensors: Mapping[str, Tensor]) -> list[tuple[str, Tensor]]:
-    """Each tensor once, under the first of its paths."""
-    first: dict[int, tuple[str, Tensor]] = {}
-    for path, tensor in tensors.items():
-        first.setdefault(id(tensor), (path, tensor))
-    return list(first.values())
-
-
 def check_member(path: str, tensor: Tensor, tensors: Mapping[str, Tensor]) -> None:
     """Refuse what the walk cannot name or the optimizer would silently leave out."""
     if path in tensors:
@@ -266,51 +249,6 @@ def check_member(path: str, tensor: Tensor, tensors: Mapping[str, Tensor]) -> No
             f"{path} is a plain Tensor that requires grad; wrap a weight in nn.Parameter, "
             f"detach() a value that is only kept"
         )
-
-
-# ----------------------------------------------------------------------------------- loading
-
-
-def match_state(
-    tensors: Mapping[str, Tensor], state: Mapping[str, Any]
-) -> tuple[list[tuple[Tensor, np.ndarray]], LoadReport]:
-    """Pair tensors with the values that fit them; nothing is written here."""
-    report = LoadReport()
-    chosen: dict[str, tuple[Tensor, np.ndarray]] = {}
-    names = {id(tensor): path for path, tensor in first_paths(tensors)}
-    for path, value in state.items():
-        if path not in tensors:
-            report.unexpected.append(path)
-            continue
-        tensor, array = tensors[path], as_numpy(value)
-        name = names[id(tensor)]
-        difference = misfit(tensor, array, chosen.get(name, (tensor, array))[1], name)
-        if difference:
-            report.mismatched.append(f"{path}: {difference}")
-            continue
-        chosen[name] = (tensor, array)
-        if path != name:
-            report.renamed.append((path, name))
-    tried = {names[id(tensors[path])] for path in state if path in tensors}
-    report.loaded = list(chosen)
-    report.missing = [name for name in names.values() if name not in tried]
-    return [(t, array.astype(t.dtype)) for t, array in chosen.values()], report
-
-
-def misfit(tensor: Tensor, array: np.ndarray, earlier: np.ndarray, name: str) -> str:
-    """Why `array` cannot become the value of `tensor`, or an empty string."""
-    if array.shape != tensor.shape:
-        return f"expected shape {tensor.shape}, got {array.shape}"
-    if not np.can_cast(array.dtype, tensor.dtype, "same_kind"):
-        return f"expected {tensor.dtype} values, got {array.dtype}"
-    if array is not earlier and not np.array_equal(array, earlier):
-        return f"is tied to {name}, but the state holds other values there"
-    return ""
-
-
-def as_numpy(value: Any) -> np.ndarray:
-    """A Tensor, array or nested list as a NumPy array."""
-    return value.numpy() if isinstance(value, Tensor) else np.asarray(value)
 
 
 # ------------------------------------------------------------------------- freezing and printing

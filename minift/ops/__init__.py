@@ -4,6 +4,7 @@ A Tensor names this module as its array namespace, so that `xp(x).exp(x)` in an 
 NumPy's or CuPy's function for an array and the op itself for a Tensor.
 """
 
+from minift.ops.conv import avg_pool2d, conv1d, conv2d, conv_transpose2d, max_pool2d
 from minift.ops.elementwise import (
     abs,
     add,

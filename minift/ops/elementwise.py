@@ -16,7 +16,7 @@ import numpy as np
 
 from minift import kernels
 from minift.autograd import Op, op
-from minift.backend import is_array, xp
+from minift.backend import xp
 from minift.tensor import Tensor, as_array
 
 # ---- broadcasting and dtypes, once for all binary ops -------------------------------------------
@@ -58,6 +58,15 @@ def _float32(x: Any) -> Any:
 def floating(x: Any) -> Any:
     """`x` as floats: integers and booleans become float32, numbers are left alone."""
     return x if getattr(x, "dtype", np.dtype(float)).kind == "f" else _float32(x)
+
+
+def one_dtype(*xs: Tensor) -> list[Tensor]:
+    """Cast tensors to the largest of their float dtypes, differentiably."""
+    if len({x.dtype for x in xs}) == 1:
+        return list(xs)
+    floats = [x.dtype for x in xs if x.dtype.kind == "f"] or [np.dtype(np.float32)]
+    largest = np.result_type(*floats)
+    return [x if x.dtype == largest else astype(x, largest) for x in xs]
 
 
 def binary(body: Callable[..., Any]) -> Op:
@@ -240,7 +249,7 @@ def softplus(x):
 @op
 def log1p(x):
     """log(1 + x), exact for small x."""
-    y = xp(x).log1p(x) if is_array(x) else log1p(x)
+    y = log1p(x) if isinstance(x, Tensor) else xp(x).log1p(x)
     return y, (lambda g: g / (1 + x),)
 
 
@@ -248,7 +257,7 @@ def log1p(x):
 def erf(x):
     """2/√π ∫₀ˣ exp(−t²) dt."""
     x = floating(x)
-    y = kernels.erf(x) if is_array(x) else erf(x)
+    y = erf(x) if isinstance(x, Tensor) else kernels.erf(x)
     return y, (lambda g: g * (2 / math.sqrt(math.pi)) * xp(x).exp(-x * x),)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from minift.autograd import check_one_device
 from minift.backend import Array, xp
-from minift.ops.elementwise import abs, exp, log, mul, softplus, sqrt
+from minift.ops.elementwise import abs, exp, mul, softplus, sqrt
 from minift.ops.matmul import matmul
 from minift.ops.neural import log_softmax, row_cross_entropy
 from minift.ops.reduce import mean, sum
@@ -204,9 +204,3 @@ def kl_normal(mean: Any, log_variance: Any, reduction: str = "mean") -> Tensor:
     """
     mu, log_var = _same_shape("kl_normal", mean, log_variance)
     return _reduced(sum(mu * mu + exp(log_var) - log_var - 1, axis=-1) * 0.5, reduction)
-
-
-__all__ = [
-    "binary_cross_entropy_with_logits", "cross_entropy", "focal_loss", "info_nce", "kl_normal",
-    "l1_loss", "log", "mse_loss", "nll_loss",
-]  # fmt: skip

@@ -8,8 +8,7 @@ import numpy as np
 
 from minift.autograd import op
 from minift.backend import xp
-from minift.ops.elementwise import common_dtype, unbroadcast
-from minift.ops.reduce import sum
+from minift.ops.elementwise import one_dtype, unbroadcast
 from minift.ops.shape import broadcast_to, getitem, reshape, transpose
 from minift.tensor import Tensor
 
@@ -24,6 +23,7 @@ def matmul(a: Any, b: Any) -> Tensor:
             f"matmul: inner sizes differ, got {a.shape} @ {b.shape}; the last axis of the left "
             "must equal the second-to-last of the right"
         )
+    a, b = one_dtype(a, b)
     row = reshape(a, (1, -1)) if a.ndim == 1 else a
     column = reshape(b, (-1, 1)) if b.ndim == 1 else b
     y = _matmul(row, column)
@@ -36,35 +36,37 @@ def matmul(a: Any, b: Any) -> Tensor:
 
 @op
 def _matmul(a, b):
-    like_a, like_b = (a.shape, a.dtype), (b.shape, b.dtype)
-    a, b = common_dtype(a, b)
+    shape_a, shape_b = a.shape, b.shape
     if b.ndim == 2 and a.ndim > 2:  # one large product is faster than many small ones
         rows = a.reshape((-1, a.shape[-1]))  # (N, K)
         y = (rows @ b).reshape((*a.shape[:-1], b.shape[-1]))
         return y, (
-            lambda g: (g @ b.swapaxes(0, 1)).astype(like_a[1]),
-            lambda g: (rows.swapaxes(0, 1) @ g.reshape((-1, g.shape[-1]))).astype(like_b[1]),
+            lambda g: g @ b.swapaxes(0, 1),
+            lambda g: rows.swapaxes(0, 1) @ g.reshape((-1, g.shape[-1])),
         )
     try:
         y = a @ b
     except ValueError:
         raise ValueError(
-            f"matmul: leading axes do not broadcast, got {like_a[0]} @ {like_b[0]}"
+            f"matmul: leading axes do not broadcast, got {shape_a} @ {shape_b}"
         ) from None
     return y, (
-        lambda g: unbroadcast(g @ b.swapaxes(-1, -2), like_a[0]).astype(like_a[1]),
-        lambda g: unbroadcast(a.swapaxes(-1, -2) @ g, like_b[0]).astype(like_b[1]),
+        lambda g: unbroadcast(g @ b.swapaxes(-1, -2), shape_a),
+        lambda g: unbroadcast(a.swapaxes(-1, -2) @ g, shape_b),
     )
 
 
 def linear(x: Any, weight: Any, bias: Any = None) -> Tensor:
     """x @ weightᵀ + bias on the last axis: (..., in), (out, in), (out,) -> (..., out)."""
-    shape, into = np.shape(x) if not isinstance(x, Tensor) else x.shape, weight.shape
+    tensors = [
+        t if isinstance(t, Tensor) else Tensor(t) for t in (x, weight, bias) if t is not None
+    ]
+    shape, into = tensors[0].shape, tensors[1].shape
     if len(into) != 2 or not shape or shape[-1] != into[1]:
         raise ValueError(f"linear: the last axis of {shape} must be the {into[-1]} of {into}")
-    if bias is not None and bias.shape != into[:1]:
-        raise ValueError(f"linear: the bias must be {into[:1]}, got {bias.shape}")
-    return _linear(x, weight) if bias is None else _linear(x, weight, bias)
+    if bias is not None and tensors[2].shape != into[:1]:
+        raise ValueError(f"linear: the bias must be {into[:1]}, got {tensors[2].shape}")
+    return _linear(*one_dtype(*tensors))
 
 
 @op
@@ -98,7 +100,7 @@ def _column_sums(g: Any) -> Any:
 def einsum(subscripts: str, *operands: Any) -> Tensor:
     """Sum of products named by letters, as numpy.einsum ("ij,jk->ik"; "..." and traces too)."""
     inputs, output = _parsed(subscripts, [np.ndim(_array(x)) for x in operands])
-    tensors = [x if isinstance(x, Tensor) else Tensor(x) for x in operands]
+    tensors = one_dtype(*(x if isinstance(x, Tensor) else Tensor(x) for x in operands))
     for n, letters in enumerate(inputs):
         tensors[n], inputs[n] = _diagonals(tensors[n], letters)
     _check_lengths(subscripts, inputs, [x.shape for x in tensors])
@@ -173,7 +175,7 @@ def _einsum(*xs, inputs, output):
             )  # fmt: skip
             # letters that stand in this input alone were summed away: repeat along them
             gx = gx.reshape(tuple(gx.shape[found.index(c)] if c in known else 1 for c in letters))
-            return _to_shape(gx, shape).astype(xs[n].dtype)
+            return _to_shape(gx, shape)
 
         return derivative
 
@@ -184,6 +186,3 @@ def _to_shape(g: Any, shape: tuple[int, ...]) -> Any:
     """Repeat where `shape` is longer, sum where it is 1."""
     g = unbroadcast(g, tuple(1 if n == 1 else m for n, m in zip(shape, g.shape)))
     return broadcast_to(g, shape) if isinstance(g, Tensor) else xp(g).broadcast_to(g, shape)
-
-
-__all__ = ["einsum", "linear", "matmul", "sum"]

@@ -14,11 +14,10 @@ import numpy as np
 
 from minift import kernels
 from minift.autograd import check_one_device, op
-from minift.backend import Array, is_array, random, to_device, xp
-from minift.ops.elementwise import erf, sign
-from minift.ops.matmul import matmul
-from minift.ops.reduce import logsumexp, mean, normalized_axes, var
-from minift.ops.shape import concatenate, getitem, reshape, split
+from minift.backend import Array, random, to_device, xp
+from minift.ops.elementwise import erf
+from minift.ops.reduce import mean, normalized_axes, var
+from minift.ops.shape import concatenate, reshape
 from minift.tensor import Tensor, as_array
 
 
@@ -234,7 +233,7 @@ def _embedding(weight, *, ids):
 @op(fused=kernels.scatter_rows)
 def scatter_rows(g, *, ids, n_rows):
     """y[ids[i]] += g[i]: the transpose of a look-up, (N, C) -> (n_rows, C)."""
-    if is_array(g):
+    if not isinstance(g, Tensor):
         one_hot = (xp(g).arange(n_rows).reshape(-1, 1) == ids).astype(g.dtype)  # (V, N)
         return one_hot @ g, (lambda h: h[ids],)
     return scatter_rows(g, ids=ids, n_rows=n_rows), (lambda h: h[ids],)
@@ -341,10 +340,3 @@ def _self_attention(qkv, *, heads, bias, dropout, key):
 
 def _concatenated(xs: list[Any]) -> Any:
     return concatenate(xs, -1) if isinstance(xs[0], Tensor) else xp(xs[0]).concatenate(xs, -1)
-
-
-__all__ = [
-    "batch_norm", "dropout", "embedding", "gelu", "getitem", "gradient_reversal", "layer_norm",
-    "log_softmax", "logsumexp", "matmul", "row_cross_entropy", "scaled_dot_product_attention",
-    "self_attention", "sign", "softmax", "split",
-]  # fmt: skip

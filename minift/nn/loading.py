@@ -1,0 +1,87 @@
+"""What a saved state has to do with the tensors of a module: compare first, write later.
+
+`match_state` pairs them and says what does not fit; writing is `Module.load_state_dict`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from minift.tensor import Tensor
+
+
+@dataclass
+class LoadReport:
+    """What `load_state_dict` did: names loaded, and everything that did not fit."""
+
+    loaded: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)  # in the module, not in the state
+    unexpected: list[str] = field(default_factory=list)  # in the state, not in the module
+    mismatched: list[str] = field(default_factory=list)  # "name: what differs"
+    renamed: list[tuple[str, str]] = field(default_factory=list)  # (name in the state, our name)
+
+    def problems(self) -> list[str]:
+        """One line for each weight that was not loaded as it should; empty if all fits."""
+        return [
+            *(f"missing: {name}" for name in self.missing),
+            *(f"unexpected: {name}" for name in self.unexpected),
+            *(f"mismatched: {name}" for name in self.mismatched),
+        ]
+
+    def __str__(self) -> str:
+        renamed = (f"renamed: {old} -> {new}" for old, new in self.renamed)
+        return "\n".join([f"loaded {len(self.loaded)} tensors", *self.problems(), *renamed])
+
+
+def match_state(
+    tensors: Mapping[str, Tensor], state: Mapping[str, Any]
+) -> tuple[list[tuple[Tensor, np.ndarray]], LoadReport]:
+    """Pair tensors with the values that fit them; nothing is written here."""
+    report = LoadReport()
+    chosen: dict[str, tuple[Tensor, np.ndarray]] = {}
+    names = {id(tensor): path for path, tensor in first_paths(tensors)}
+    for path, value in state.items():
+        if path not in tensors:
+            report.unexpected.append(path)
+            continue
+        tensor, array = tensors[path], as_numpy(value)
+        name = names[id(tensor)]
+        difference = misfit(tensor, array, chosen.get(name, (tensor, array))[1], name)
+        if difference:
+            report.mismatched.append(f"{path}: {difference}")
+            continue
+        chosen[name] = (tensor, array)
+        if path != name:
+            report.renamed.append((path, name))
+    tried = {names[id(tensors[path])] for path in state if path in tensors}
+    report.loaded = list(chosen)
+    report.missing = [name for name in names.values() if name not in tried]
+    return [(t, array.astype(t.dtype)) for t, array in chosen.values()], report
+
+
+def misfit(tensor: Tensor, array: np.ndarray, earlier: np.ndarray, name: str) -> str:
+    """Why `array` cannot become the value of `tensor`, or an empty string."""
+    if array.shape != tensor.shape:
+        return f"expected shape {tensor.shape}, got {array.shape}"
+    if not np.can_cast(array.dtype, tensor.dtype, "same_kind"):
+        return f"expected {tensor.dtype} values, got {array.dtype}"
+    if array is not earlier and not np.array_equal(array, earlier):
+        return f"is tied to {name}, but the state holds other values there"
+    return ""
+
+
+def as_numpy(value: Any) -> np.ndarray:
+    """A Tensor, array or nested list as a NumPy array."""
+    return value.numpy() if isinstance(value, Tensor) else np.asarray(value)
+
+
+def first_paths(tensors: Mapping[str, Tensor]) -> list[tuple[str, Tensor]]:
+    """Each tensor once, under the first of its paths."""
+    first: dict[int, tuple[str, Tensor]] = {}
+    for path, tensor in tensors.items():
+        first.setdefault(id(tensor), (path, tensor))
+    return list(first.values())
