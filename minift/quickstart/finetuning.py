@@ -1,4 +1,4 @@
-"""Second half: learn 24 classes from a few labelled definitions, in four ways, and two baselines."""
+"""Second half: learn 24 classes from few labelled definitions, four ways, and two baselines."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def train_model(
     callbacks: Sequence[Callback],
 ) -> None:
     """Train the model on the labelled texts, moving what the strategy moves."""
-    chosen = choose_strategy(model, strategy, recipe, config.epochs)
+    chosen = choose_strategy(model, strategy, recipe, epochs_of(recipe, len(dataset)))
     batch_tokens = max(recipe.batch_size * int(dataset.lengths.mean()), int(dataset.lengths.max()))
     sampler = BucketSampler(dataset.lengths, batch_tokens, seed=config.seed)
     Trainer(
