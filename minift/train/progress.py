@@ -14,6 +14,10 @@ from minift.train.callbacks import Callback
 if TYPE_CHECKING:
     from minift.train.trainer import Trainer
 
+BAR = (
+    "{desc}: {percentage:3.0f} % |{bar:20}| step {n_fmt} of {total_fmt}{postfix}, {remaining} left"
+)
+
 
 class Progress(Callback):
     """Shows step, loss, tokens/s (examples/s for other data) and the time left.
@@ -61,8 +65,7 @@ class Progress(Callback):
             file=sys.stdout,
             leave=self.keep,
             dynamic_ncols=True,
-            bar_format="{desc}: {percentage:3.0f} % |{bar:20}| step {n_fmt} of {total_fmt}, "
-            "{postfix}, {remaining} left",
+            bar_format=BAR,
         )
 
     def _is_time(self, trainer: Trainer) -> bool:

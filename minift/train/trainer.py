@@ -254,7 +254,12 @@ def steps_in(loader: DataLoader, epochs: int) -> int:
     return sum(len(loader.sampler.batches(epoch)) for epoch in range(first, first + epochs))
 
 
-def adamw(groups: Iterable[Group], lr: float, weight_decay: float) -> AdamW:
+def adamw(
+    groups: Iterable[Group],
+    lr: float,
+    weight_decay: float,
+    betas: tuple[float, float] = (0.9, 0.999),
+) -> AdamW:
     """AdamW that decays matrices only: a bias or a norm's scale has no reason to be near 0.
 
     `groups` are parameter groups, each with a rate of its own if it holds "lr".
@@ -265,7 +270,7 @@ def adamw(groups: Iterable[Group], lr: float, weight_decay: float) -> AdamW:
             params = [p for p in group["params"] if (p.ndim >= 2) is is_matrix]
             decay = weight_decay if is_matrix else 0.0
             split += [{"weight_decay": decay, **group, "params": params}] if params else []
-    return AdamW(split, lr=lr)
+    return AdamW(split, lr=lr, betas=betas)
 
 
 def mean_log(logs: Sequence[Log]) -> dict[str, float]:
