@@ -10,7 +10,7 @@ import argparse
 import difflib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -29,13 +29,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = parse(sys.argv[1:] if arguments is None else list(arguments))
         return options.run(options)
     except MistakeError as mistake:
-        print(f"minift: {mistake}", file=sys.stderr)
+        print(f"minift: {one_line(str(mistake))}", file=sys.stderr)
         return EXIT_MISTAKE
     except SystemExit as done:  # after --help or --version
         return int(done.code or 0)
     except KeyboardInterrupt:
         print("minift: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
+
+
+def one_line(text: str, most: int = 4) -> str:
+    """A message of several lines on one; of a long list only its beginning."""
+    lines = [line.strip() for line in text.splitlines()]
+    rest = len(lines) - most
+    return " ".join(lines[:most] + ([f"… and {rest} more"] if rest > 0 else []))
 
 
 # ------------------------------------------------------------------------------------ parsing
@@ -65,14 +72,15 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         command = commands.get(first, parser)
         known = list(command._option_string_actions)
         kind = "option" if unknown[0].startswith("-") else "argument"
-        raise MistakeError(f"unknown {kind} {unknown[0]!r}{suggestion(unknown[0], known)}")
+        hint = suggestion(unknown[0], known, command.prog)
+        raise MistakeError(f"unknown {kind} {unknown[0]!r}{hint}")
     return options
 
 
-def suggestion(word: str, known: Any) -> str:
+def suggestion(word: str, known: Iterable[str], program: str = "minift") -> str:
     """What the user may have meant, or where to look."""
     close = difflib.get_close_matches(word.partition("=")[0], list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else " (see minift --help)"
+    return f"; did you mean {close[0]!r}?" if close else f" (see {program} --help)"
 
 
 def build_parser() -> tuple[Parser, dict[str, Parser]]:
@@ -171,11 +179,11 @@ def quickstart(options: argparse.Namespace) -> int:
 
     asked = job_options(options)
     try:
-        job.prepare(asked)
+        glosses, device = job.prepare(asked)
     except (ValueError, RuntimeError, OSError) as error:
         raise MistakeError(f"quickstart: {error}") from None
     try:
-        job.run(asked)
+        job.run(asked, glosses, device)
     except KeyboardInterrupt:
         written = ", ".join(sorted(path.name for path in asked.output.iterdir())) or "nothing yet"
         print(f"\nminift: interrupted; {asked.output} holds: {written}", file=sys.stderr)

@@ -17,7 +17,7 @@ from minift.train.records import read_records
 
 STRATEGY_NAMES = {  # key in results.json: how tables and pictures call it
     "scratch": "from scratch",
-    "head_only": "head only (frozen body)",
+    "head_only": "head only, frozen body",
     "gradual_unfreezing": "gradual unfreezing",
     "discriminative": "full, layer-wise rates",
     "naive_bayes": "naive Bayes",
@@ -59,7 +59,7 @@ def report(results: dict[str, Any], folder: str | Path) -> Path:
 
 def draw_pretraining(axes: Any, log: Sequence[dict[str, Any]], reached: dict[str, float]) -> None:
     """Masked-LM loss against the step, what unigram frequencies give, and the held-out loss."""
-    records = [record for record in log if record.get("run") == "pre-training"]
+    records = [record for record in log if record.get("run") == "pre-training" and "step" in record]
     steps = np.array([record["step"] for record in records])
     loss = np.array([record["loss"] for record in records])
     blue = LOOKS["gradual_unfreezing"][0]
@@ -67,7 +67,7 @@ def draw_pretraining(axes: Any, log: Sequence[dict[str, Any]], reached: dict[str
     axes.plot(steps, running_mean(loss), color=blue, linewidth=2, label="training (running mean)")
     axes.axhline(reached["unigram"], color="#555555", linestyle="--", linewidth=1.2)
     axes.annotate(
-        f"word frequencies alone: {reached['unigram']:.2f}",
+        f"word frequencies: {reached['unigram']:.2f}",
         (steps[-1], reached["unigram"]),
         xytext=(0, 4),
         textcoords="offset points",

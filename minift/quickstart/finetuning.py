@@ -69,8 +69,8 @@ def finetune_once(
     """Fine-tune by `strategy` on that many labels, drawn by `seed`; predict the `splits`.
 
     `body`: the weights of a pre-trained model under their names (`model.state_dict()`), which
-    "scratch" does not look at. Raises ValueError for an unknown strategy, or for more labels than
-    some class has.
+    "scratch" does not look at. Raises ValueError for an unknown strategy, a missing body, or more
+    labels than some class has.
     """
     recipe = setup.recipe.strategies.get(strategy)
     if recipe is None:
@@ -78,6 +78,8 @@ def finetune_once(
         raise ValueError(f"strategy must be one of {known}, got {strategy!r}")
     texts, labels = draw_labelled(setup.glosses, labels_per_class, seed)
     dataset = tokenized(setup, texts, labels=labels)
+    if body is None and strategy in PRETRAINED:
+        raise ValueError(f"{strategy} starts from a pre-trained body; give its weights")
     started = time.perf_counter()
     model = new_classifier(setup, None if strategy == "scratch" else body, recipe.dropout, seed)
     config = TrainConfig(

@@ -87,9 +87,8 @@ def clear(folder: Path) -> None:
 # ------------------------------------------------------------------------------------- the way
 
 
-def run(options: Options) -> dict[str, Any]:
-    """The whole way; returns the content of results.json. Errors as in `prepare`."""
-    glosses, device = prepare(options)
+def run(options: Options, glosses: Glosses, device: str) -> dict[str, Any]:
+    """The whole way, after `prepare`; returns the content of results.json."""
     clear(options.output)
     announce(options, glosses)
     setup = Setup(options.recipe, glosses, train_tokenizer(options.recipe, glosses), device)
@@ -113,9 +112,14 @@ def announce(options: Options, glosses: Glosses) -> None:
     )
     print(
         f"then fine-tune it in three ways, and one from scratch, on {counts} labels for each of "
-        f"{len(glosses.classes)} classes, {options.seeds} seeds, beside two simple baselines.",
+        f"{len(glosses.classes)} classes, {seeds(options)}, beside two simple baselines.",
         flush=True,
     )
+
+
+def seeds(options: Options) -> str:
+    """1 seed, 3 seeds."""
+    return f"{options.seeds} seed{'s' if options.seeds > 1 else ''}"
 
 
 def run_pretraining(setup: Setup, options: Options) -> tuple[dict[str, float], Weights]:
@@ -140,6 +144,7 @@ def run_finetuning(setup: Setup, body: Weights, options: Options) -> list[Outcom
     best, best_accuracy = None, -1.0
     for outcome in compare(setup, body, options):
         outcomes.append(outcome)
+        append_record(options.output / "train.jsonl", record_of(setup, outcome))
         accuracy = outcome.scores(setup.glosses, "dev")["accuracy"]
         if may_be_kept(outcome, options) and accuracy > best_accuracy:
             best, best_accuracy = outcome.model, accuracy
@@ -147,6 +152,18 @@ def run_finetuning(setup: Setup, body: Weights, options: Options) -> list[Outcom
     assert best is not None
     best.save_pretrained(options.output / "model", setup.tokenizer)
     return outcomes
+
+
+def record_of(setup: Setup, outcome: Outcome) -> dict[str, Any]:
+    """A finished run as train.jsonl has it: on development; results.json holds test."""
+    return {
+        "run": "fine-tuning",
+        "strategy": outcome.strategy,
+        "labels_per_class": outcome.labels_per_class,
+        "seed": outcome.seed,
+        "development": outcome.scores(setup.glosses, "dev"),
+        "seconds": round(outcome.seconds, 2),
+    }
 
 
 def may_be_kept(outcome: Outcome, options: Options) -> bool:
@@ -157,7 +174,8 @@ def may_be_kept(outcome: Outcome, options: Options) -> bool:
 
 def compare(setup: Setup, body: Weights, options: Options) -> Iterator[Outcome]:
     """Each strategy and baseline at each label count with each seed, on the same labels."""
-    splits, seeds = ("dev", "test"), range(options.seed, options.seed + options.seeds)
+    splits = ("dev", "test")
+    all_seeds = range(options.seed, options.seed + options.seeds)
     log = options.output / "train.jsonl"
     baselines: dict[str, NaiveBayes | TfidfLogistic] = {
         "naive_bayes": NaiveBayes(),
@@ -166,7 +184,7 @@ def compare(setup: Setup, body: Weights, options: Options) -> Iterator[Outcome]:
     for labels in options.labels_per_class:
         for strategy in setup.recipe.strategies:
             done = []
-            for seed in seeds:
+            for seed in all_seeds:
                 facts = {"strategy": strategy, "labels_per_class": labels, "seed": seed}
                 name = f"{labels} labels, {plot.STRATEGY_NAMES[strategy]}, seed {seed}"
                 callbacks = [
@@ -177,7 +195,7 @@ def compare(setup: Setup, body: Weights, options: Options) -> Iterator[Outcome]:
                 yield done[-1]
             say_done(setup, done)
         for strategy, classifier in baselines.items():
-            done = [baseline(setup, classifier, strategy, labels, s, splits) for s in seeds]
+            done = [baseline(setup, classifier, strategy, labels, s, splits) for s in all_seeds]
             yield from done
             say_done(setup, done)
 
@@ -196,7 +214,8 @@ def say_done(setup: Setup, outcomes: list[Outcome]) -> None:
 
 def conclude(options: Options, results: dict[str, Any], best: dict[int, str]) -> None:
     """The table, the sentence, and where everything lies."""
-    print(f"\nOn the test definitions, mean ± standard deviation over {options.seeds} seeds:\n")
+    spread = f"mean ± standard deviation over {options.seeds} seeds"
+    print(f"\nOn the test definitions, {spread if options.seeds > 1 else 'one seed'}:\n")
     print(report.table(results))
     print(f"\n{report.closing_sentence(results, best)}")
     print(f"\n{options.output} holds {', '.join(OWN_FILES)}; try:")

@@ -52,11 +52,13 @@ class Recipe:
     layers: int = 2
     heads: int = 2
     intermediate_size: int = 512
+    initializer_range: float = 0.05  # about half of 1 / sqrt(hidden_size), as in bert-base
 
     steps: int = 700
     batch_tokens: int = 4096  # about 240 glosses
     masked: float = 0.15
-    lr: float = 1.5e-3
+    lr: float = 2e-3
+    betas: tuple[float, float] = (0.9, 0.98)  # a short memory for a short run
     warmup: float = 0.1  # of the steps
     weight_decay: float = 0.01
     max_grad_norm: float = 1.0
@@ -85,6 +87,7 @@ class Setup:
             max_position_embeddings=self.recipe.max_length,
             hidden_dropout_prob=dropout,
             attention_probs_dropout_prob=dropout,
+            initializer_range=self.recipe.initializer_range,
             classifier_pooling="mean",  # masked words alone never train the [CLS] vector
             num_labels=len(self.glosses.classes),
             id2label=dict(enumerate(self.glosses.classes)),

@@ -132,11 +132,11 @@ def gain(results: Results, labels: int, strategy: str) -> str:
     name = STRATEGY_NAMES[strategy]
     if len(ours) < 2:
         points = 100 * (ours[0] - scratch[0])
-        return f"{points:+.1f} points of accuracy at {labels} labels a class ({name}; one seed)"
+        return f"{points:+.1f} points of accuracy at {labels} labels a class ({name}, one seed)"
     mean, low, high = (100 * number for number in paired_interval(ours, scratch))
     return (
-        f"{mean:+.1f} points of accuracy at {labels} labels a class ({name} against from scratch; "
-        f"95 % interval over {len(ours)} seeds {low:+.1f} to {high:+.1f})"
+        f"{mean:+.1f} points of accuracy at {labels} labels a class ({name} against from scratch, "
+        f"95 % interval over {len(ours)} seeds: {low:+.1f} to {high:+.1f})"
     )
 
 
