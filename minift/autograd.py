@@ -220,7 +220,7 @@ def _walk(
             g = gradients[id(node)][1]
             if kept is None or id(node) not in kept:
                 del gradients[id(node)]
-            _check_not_overwritten(node, wanted[id(node)])
+            _check_not_overwritten(node, wanted[id(node)], read_again=create_graph)
             derivatives = replayed[id(node)][1] if create_graph else node.derivatives
             for i, gi in _apply_derivatives(node, derivatives, g, wanted[id(node)]):
                 _add(gradients, owned, node.inputs[i], gi)  # type: ignore[index]
@@ -342,8 +342,9 @@ def _add(gradients: Gradients, owned: set[int], source: Source, g: Any) -> None:
 # ---- writes that a backward would miss ----------------------------------------------------------
 
 
-def _check_not_overwritten(node: Node, wanted: list[int]) -> None:
-    """Raise if memory that a wanted derivative still needs was written after the op ran."""
+def _check_not_overwritten(node: Node, wanted: list[int], read_again: bool) -> None:
+    """Raise if memory that a wanted derivative still needs was written after the op ran; with
+    `read_again` (create_graph runs the op a second time) if any of its inputs was."""
     if Tape.last_write < node.order:
         return
     derivatives = node.derivatives
@@ -352,7 +353,7 @@ def _check_not_overwritten(node: Node, wanted: list[int]) -> None:
         if not isinstance(source, (Node, Tensor)):
             continue
         version = source.version if isinstance(source, Node) else source._version
-        if version.written_at > node.order and _is_held(version.array, used):
+        if version.written_at > node.order and (read_again or _is_held(version.array, used)):
             role = "result" if source is node else f"input of shape {source.shape}"
             raise ValueError(
                 f"backward: {node.op.name} needs its {role} as it was, but that tensor was "

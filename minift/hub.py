@@ -56,7 +56,7 @@ def read_arrays(file: str | Path) -> dict[str, np.ndarray]:
 
 
 def write_arrays(file: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write arrays by name; "format": "pt" is what transformers looks for."""
+    """Write arrays by name; "format": "pt" is what transformers 4 looks for."""
     from safetensors.numpy import save
 
     contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}

@@ -402,14 +402,15 @@ def as_array(data: Any, dtype: Any = None) -> Array:
     elif isinstance(data, np.generic):
         array = np.asarray(data)
     else:
-        array = _array_from_python(data)
+        array = _array_from_python(data, dtype)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"a tensor holds floats, integers or booleans, got {array.dtype}")
     return array if dtype is None else array.astype(dtype, copy=False)
 
 
-def _array_from_python(data: Any) -> np.ndarray:
-    if not isinstance(data, (int, float, list, tuple, range)) and not hasattr(data, "__array__"):
+def _array_from_python(data: Any, dtype: Any) -> np.ndarray:
+    is_array_like = hasattr(data, "__array__")
+    if not isinstance(data, (int, float, list, tuple, range)) and not is_array_like:
         raise TypeError(f"a tensor is made of numbers, lists or arrays, got {type(data).__name__}")
     if isinstance(data, (list, tuple)) and any(isinstance(item, Tensor) for item in data):
         raise TypeError("a list of tensors would lose their gradients: use mf.stack")
@@ -417,8 +418,8 @@ def _array_from_python(data: Any) -> np.ndarray:
         array = np.asarray(data)
     except ValueError:
         raise ValueError("the rows of a nested list must have equal lengths") from None
-    is_python_float = array.dtype == np.float64 and not hasattr(data, "__array__")
-    return array.astype(np.float32) if is_python_float else array
+    is_python_float = array.dtype == np.float64 and not is_array_like
+    return array.astype(np.float32) if is_python_float and dtype is None else array
 
 
 # The one import cycle: methods of Tensor name ops, and ops are built on Tensor.

@@ -157,7 +157,7 @@ def _pools(ours: Callable[..., Any], name: str, draw: Callable[..., np.ndarray])
             lambda t, x, s=settings: getattr(t.nn.functional, name)(x, *s),
             draw(2, 2, 6, 5),
         )
-        for settings in [(2,), (3, 2, 1), ((3, 2), (1, 2), (1, 0))]
+        for settings in [(2,), (3, 2, 1), ((3, 2), (1, 2), (1, 0)), (2, (2, 1))]
     ]
 
 
@@ -405,6 +405,12 @@ TABLE: dict[str, list[Case]] = {
             normal(2, 3, 4),
             normal(4),
         ),
+        *one(
+            lambda a, b: F.einsum("ij,jk->ik", a, b),
+            lambda t, a, b: t.einsum("ij,jk->ik", a, b),
+            normal(2, 1),
+            normal(3, 4),
+        ),
         *one(lambda a: F.einsum("iij->j", a), lambda t, a: t.einsum("iij->j", a), normal(3, 3, 2)),
         *one(lambda a: F.einsum("ij->", a), lambda t, a: t.einsum("ij->", a), normal(3, 2)),
         *one(
@@ -490,6 +496,7 @@ TABLE: dict[str, list[Case]] = {
     "cross_entropy": [
         *[_losses("cross_entropy", **s) for s in EVERY_REDUCTION],
         _losses("cross_entropy", target=np.array([1, 0, 1, 2, 0]), ignore_index=1),
+        _losses("cross_entropy", target=np.array([1, 0, 1, 2, 0]), reduction="none"),
         _losses("cross_entropy", label_smoothing=0.1),
         _losses("cross_entropy", label_smoothing=0.2, weight=WEIGHTS),
         *one(

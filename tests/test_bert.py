@@ -147,6 +147,9 @@ def test_the_bare_encoder_has_the_hidden_states_of_transformers():
     ours = twin_of(theirs, BertModel(config), np.float64)
     hidden, real = theirs(**to_torch(batch)).last_hidden_state, batch["attention_mask"] == 1
     assert_close(ours(**batch).numpy()[real], hidden.detach().numpy()[real], 1e-10)
+    ids = text_batch(padded=False)["input_ids"]
+    alone = theirs(torch.tensor(ids)).last_hidden_state
+    assert_close(ours(ids).numpy(), alone.detach(), 1e-10)
 
 
 def test_no_mask_and_no_segments_mean_all_real_and_one_segment():

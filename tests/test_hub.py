@@ -50,6 +50,14 @@ def test_arrays_keep_dtype_shape_and_order_whatever_their_strides(tmp_path):
         assert (back[name].dtype, back[name].shape) == (value.dtype, value.shape)
 
 
+def test_a_weight_file_says_that_it_is_pytorchs_layout(tmp_path):
+    """transformers 4 refuses a file without this word."""
+    hub.write_arrays(tmp_path / "a.safetensors", {"w": np.ones(1)})
+    size = int.from_bytes((tmp_path / "a.safetensors").read_bytes()[:8], "little")
+    header = json.loads((tmp_path / "a.safetensors").read_bytes()[8 : 8 + size])
+    assert header["__metadata__"] == {"format": "pt"}
+
+
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
     file = tmp_path / "config.json"
     hub.write(file, b"old")

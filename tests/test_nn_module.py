@@ -158,7 +158,7 @@ def test_loading_without_strict_takes_what_fits_and_reports_the_rest():
     report = net.load_state_dict(state, strict=False)
     assert report.loaded == ["head.0.bias"]
     assert report.unexpected == ["other"]
-    assert report.mismatched == ["head.0.weight: expected shape (2, 2), got (5,)"]
+    assert report.mismatched == [("head.0.weight", "expected shape (2, 2), got (5,)")]
     assert "running_mean" in report.missing
     assert "head.0.weight" not in report.missing
     assert (net.head[0].bias.numpy() == 1).all()

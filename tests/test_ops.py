@@ -142,7 +142,7 @@ def test_ties_and_kinks_follow_pytorch() -> None:
     gradients_at(lambda x: x**0, lambda x: x**0, t, [0.0, 2])
     gradients_at(lambda x: x**1, lambda x: x**1, t, [0.0, 2])
     gradients_at(lambda x: x**2, lambda x: x**2, t, [0.0, -2])
-    gradients_at(F.power, t.pow, t, [0.0, 0.0, 2.0], [2.0, 1.0, 0.0])
+    gradients_at(F.power, t.pow, t, [0.0, 0.0, 2.0, 0.0], [2.0, 1.0, 0.0, 0.0])
     pool = t.nn.functional.max_pool2d
     gradients_at(lambda x: F.max_pool2d(x, 2), lambda x: pool(x, 2), t, np.ones((1, 1, 4, 4)))
 
@@ -197,3 +197,15 @@ def test_axes_of_many_dimensions_match_numpy() -> None:
         np.testing.assert_array_equal(mf.Tensor(x).transpose(axes).numpy(), x.transpose(axes))
     assert mf.Tensor(x).argmax(axis=2).data.tolist() == x.argmax(axis=2).tolist()
     assert (mf.Tensor(x) > 0).dtype == bool
+
+
+def test_batch_norm_moves_running_statistics_as_pytorch_does() -> None:
+    t = oracle("torch")
+    x = np.random.default_rng(0).standard_normal((4, 3, 2))
+    ours = [mf.Tensor(np.full(3, v)) for v in (0.1, 1.5)]
+    theirs = [t.full((3,), v, dtype=t.float64) for v in (0.1, 1.5)]
+    for momentum in (0.1, 0.3):
+        F.batch_norm(x, *ours, training=True, momentum=momentum)
+        t.nn.functional.batch_norm(t.tensor(x), *theirs, training=True, momentum=momentum)
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-12)

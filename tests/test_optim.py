@@ -187,10 +187,10 @@ def test_a_restored_optimizer_goes_on_bit_for_bit(case):
         first.step()
     state = first.state_dict()
     copies = [Parameter(p.numpy()) for p in params]
-    second = getattr(optim, name)(copies, lr=123.0)
-    second.load_state_dict(state)
     set_gradients(params, 3, np.float32)
     first.step()  # the state is a copy: this must not reach the second
+    second = getattr(optim, name)(copies, lr=123.0)
+    second.load_state_dict(state)
     for step in range(3, 6):
         set_gradients(copies, step, np.float32)
         second.step()

@@ -66,11 +66,13 @@ class PretrainedModel(Module):
     def save_pretrained(self, folder: str | Path, tokenizer: Any = None) -> None:
         """Write config.json and model.safetensors, and the tokenizer's files if there is one.
 
-        transformers opens the folder. `tokenizer` defaults to the one the model was loaded with.
+        transformers opens the folder, but for an architecture of our own. `tokenizer` defaults to
+        the one that the model was loaded with.
         """
         hub.write_arrays(Path(folder) / hub.WEIGHTS, self.state_dict())
         kind = {"architectures": [self.architecture], "model_type": self.model_type}
-        hub.write_config(folder, {**self.config.to_dict(), **kind, "dtype": "float32"})
+        dtype = {"dtype": str(self.parameters()[0].dtype)}
+        hub.write_config(folder, {**self.config.to_dict(), **kind, **dtype})
         tokenizer = tokenizer or self.tokenizer
         if tokenizer is not None:
             tokenizer.save_pretrained(folder)
@@ -80,18 +82,17 @@ def load_body(model: PretrainedModel, arrays: Arrays, same_task: bool, folder: s
     """Load all of the body, and the head if it was made for the same task."""
     body, head, renamed = split_names(arrays, model)
     report = model.load_state_dict({**body, **head} if same_task else body, strict=False)
-    wrong = [line for line in report.problems() if same_task or must_fit(line, model)]
-    if wrong:
-        lines = "\n  ".join(wrong)
+    strict = report if same_task else report.about(lambda name: must_fit(name, model))
+    if strict.problems():
+        lines = "\n  ".join(strict.problems())
         raise ValueError(f"the weights in {folder} do not fit {type(model).__name__}:\n  {lines}")
     report.unexpected += [] if same_task else list(head)
     report.renamed = renamed + report.renamed
     return report
 
 
-def must_fit(problem: str, model: PretrainedModel) -> bool:
-    """Whether a line of a report concerns the body. Its pooler belongs to a task, like a head."""
-    name = problem.split(": ")[1]
+def must_fit(name: str, model: PretrainedModel) -> bool:
+    """Whether a weight belongs to the body proper. Its pooler belongs to a task, like a head."""
     in_body = name.startswith(f"{model.prefix}.") or is_bare(model)
     return in_body and "pooler" not in name.split(".")
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,7 @@ class LoadReport:
     loaded: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)  # in the module, not in the state
     unexpected: list[str] = field(default_factory=list)  # in the state, not in the module
-    mismatched: list[str] = field(default_factory=list)  # "name: what differs"
+    mismatched: list[tuple[str, str]] = field(default_factory=list)  # (name, what differs)
     renamed: list[tuple[str, str]] = field(default_factory=list)  # (name in the state, our name)
 
     def problems(self) -> list[str]:
@@ -29,8 +29,18 @@ class LoadReport:
         return [
             *(f"missing: {name}" for name in self.missing),
             *(f"unexpected: {name}" for name in self.unexpected),
-            *(f"mismatched: {name}" for name in self.mismatched),
+            *(f"mismatched: {name}: {difference}" for name, difference in self.mismatched),
         ]
+
+    def about(self, matters: Callable[[str], bool]) -> LoadReport:
+        """The part of this report about the names that matter."""
+        return LoadReport(
+            [name for name in self.loaded if matters(name)],
+            [name for name in self.missing if matters(name)],
+            [name for name in self.unexpected if matters(name)],
+            [(name, difference) for name, difference in self.mismatched if matters(name)],
+            [(old, new) for old, new in self.renamed if matters(new)],
+        )
 
     def __str__(self) -> str:
         renamed = (f"renamed: {old} -> {new}" for old, new in self.renamed)
@@ -52,7 +62,7 @@ def match_state(
         name = names[id(tensor)]
         difference = misfit(tensor, array, chosen.get(name, (tensor, array))[1], name)
         if difference:
-            report.mismatched.append(f"{path}: {difference}")
+            report.mismatched.append((path, difference))
             continue
         chosen[name] = (tensor, array)
         if path != name:

@@ -47,7 +47,6 @@ from minift.ops.losses import (
     mse_loss,
     nll_loss,
 )
-from minift.ops.matmul import einsum, linear, matmul
 from minift.ops.neural import (
     batch_norm,
     dropout,
@@ -60,6 +59,7 @@ from minift.ops.neural import (
     self_attention,
     softmax,
 )
+from minift.ops.products import einsum, linear, matmul
 from minift.ops.reduce import argmax, cumsum, logsumexp, max, mean, min, sum, var
 from minift.ops.shape import (
     broadcast_to,

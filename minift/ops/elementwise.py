@@ -27,7 +27,7 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     if g.shape == shape:
         return g
     lead = g.ndim - len(shape)
-    stretched = [lead + i for i, n in enumerate(shape) if n == 1 and g.shape[lead + i] != 1]
+    stretched = [lead + i for i, n in enumerate(shape) if n == 1]
     return g.sum(axis=(*range(lead), *stretched), keepdims=True).reshape(shape)
 
 

@@ -10,8 +10,8 @@ from typing import Any
 from minift.autograd import check_one_device
 from minift.backend import Array, xp
 from minift.ops.elementwise import abs, exp, mul, softplus, sqrt
-from minift.ops.matmul import matmul
 from minift.ops.neural import log_softmax, row_cross_entropy
+from minift.ops.products import matmul
 from minift.ops.reduce import mean, sum
 from minift.ops.shape import getitem, reshape, swapaxes
 from minift.tensor import Tensor, as_array

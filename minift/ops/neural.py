@@ -233,10 +233,12 @@ def _embedding(weight, *, ids):
 @op(fused=kernels.scatter_rows)
 def scatter_rows(g, *, ids, n_rows):
     """y[ids[i]] += g[i]: the transpose of a look-up, (N, C) -> (n_rows, C)."""
-    if not isinstance(g, Tensor):
+    if isinstance(g, Tensor):
+        y = scatter_rows(g, ids=ids, n_rows=n_rows)
+    else:
         one_hot = (xp(g).arange(n_rows).reshape(-1, 1) == ids).astype(g.dtype)  # (V, N)
-        return one_hot @ g, (lambda h: h[ids],)
-    return scatter_rows(g, ids=ids, n_rows=n_rows), (lambda h: h[ids],)
+        y = one_hot @ g
+    return y, (lambda h: h[ids],)
 
 
 # ---- attention ----------------------------------------------------------------------------------

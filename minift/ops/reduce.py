@@ -110,10 +110,11 @@ def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     x = x if isinstance(x, Tensor) else Tensor(x)
     axes = normalized_axes("logsumexp", axis, x.ndim)
     _count("logsumexp", x.shape, axes)
-    m = xp(x.data)
-    top = x.data.max(axis=axes, keepdims=True)
-    top = m.where(m.isfinite(top), top, 0).astype(x.dtype)  # a constant: it cancels
-    y = log(sum(exp(x - top), axis=axes, keepdims=True)) + top
+    top = x.data.max(axis=axes, keepdims=True)  # a constant: it cancels in the derivative
+    empty = top == -np.inf
+    shift = xp(top).where(xp(top).isinf(top), 0, top).astype(x.dtype)
+    total = sum(exp(x - shift), axis=axes, keepdims=True)
+    y = log(total + empty) + xp(top).where(empty, top, shift)
     return y if keepdims else y.reshape(tuple(n for i, n in enumerate(x.shape) if i not in axes))
 
 

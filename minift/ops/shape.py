@@ -1,6 +1,6 @@
 """Ops that move elements without changing them: each derivative moves the gradient back.
 
-Read `minift/ops/matmul.py` next.
+Read `minift/ops/products.py` next.
 """
 
 from __future__ import annotations
@@ -161,12 +161,13 @@ def _getitem(x, *, index):
 def _put(g, *, index, shape):
     """Zeros of `shape` with g added at `index`: the transpose of `_getitem`."""
     if isinstance(g, Tensor):
-        return _put(g, index=index, shape=shape), (lambda h: h[index],)
-    y = xp(g).zeros(shape, g.dtype)
-    if any(backend.is_array(part) for part in index):
-        backend.scatter_add(y, index, g)
+        y = _put(g, index=index, shape=shape)
     else:
-        y[index] = g  # slices take each element once
+        y = xp(g).zeros(shape, g.dtype)
+        if any(backend.is_array(part) for part in index):
+            backend.scatter_add(y, index, g)
+        else:
+            y[index] = g  # slices take each element once
     return y, (lambda h: h[index],)
 
 
@@ -312,6 +313,7 @@ def _pad(x, *, widths, value):
 def to_device(x, *, device):
     """The same values on "cpu" or "cuda"; the gradient travels back."""
     if isinstance(x, Tensor):
-        return to_device(x, device=device), (lambda g: g.to(x.device),)
-    origin = backend.device_of(x)
-    return backend.to_device(x, device), (lambda g: backend.to_device(g, origin),)
+        origin, y = x.device, to_device(x, device=device)
+    else:
+        origin, y = backend.device_of(x), backend.to_device(x, device)
+    return y, (lambda g: to_device.on(g, device=origin),)

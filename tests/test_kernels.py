@@ -1,0 +1,107 @@
+"""Each fused kernel equals its plain formula, in value and gradient, float32 and float64."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minift import kernels
+from minift.autograd import Op
+from minift.kernels.tiles import TILE, tiles
+from minift.ops import neural
+
+rng = np.random.default_rng(3)
+
+
+def normal(*shape: int) -> np.ndarray:
+    return rng.standard_normal(shape)
+
+
+PADDING = np.where(np.arange(5) < np.array([[5], [3], [1], [4]]), 0.0, -math.inf)[:, None, None]
+BLIND = np.full((4, 1, 5, 5), 0.0)
+BLIND[1, 0, 2] = -math.inf  # one row that may look nowhere
+ATTENTION = {"heads": 2, "bias": None, "dropout": 0.0, "key": (0, 0)}
+
+CASES: list[tuple[Op, tuple[np.ndarray, ...], dict[str, Any]]] = [
+    (neural._gelu, (normal(7, 5) * 3,), {}),
+    (neural._gelu, (normal(2 * TILE + 3),), {}),
+    (neural._softmax, (normal(3, 4, 5),), {"axis": -1}),
+    (neural._softmax, (normal(3, 4, 5),), {"axis": 1}),
+    (neural._softmax, (normal(700, 300),), {"axis": -1}),
+    (neural.row_cross_entropy, (normal(6, 5) * 4,), {"target": rng.integers(0, 5, 6)}),
+    (neural.row_cross_entropy, (normal(900, 200),), {"target": rng.integers(0, 200, 900)}),
+    (neural._layer_norm, (normal(2, 3, 8), normal(8), normal(8)), {"eps": 1e-5}),
+    (neural._layer_norm, (normal(1200, 128), normal(128), normal(128)), {"eps": 1e-12}),
+    (neural._dropout, (normal(30, 7),), {"p": 0.3, "key": (1, 2)}),
+    (neural.scatter_rows, (normal(9, 3),), {"ids": rng.integers(0, 4, 9), "n_rows": 6}),
+    (neural._self_attention, (normal(4, 5, 12),), ATTENTION),
+    (neural._self_attention, (normal(4, 5, 12),), {**ATTENTION, "bias": PADDING}),
+    (neural._self_attention, (normal(4, 5, 12),), {**ATTENTION, "bias": BLIND}),
+    (neural._self_attention, (normal(4, 5, 12),), {**ATTENTION, "dropout": 0.4, "key": (5, 6)}),
+    (neural._self_attention, (normal(300, 9, 24),), ATTENTION),
+]
+
+
+def gradients(derivatives: Any, g: np.ndarray, n: int) -> list[np.ndarray]:
+    if callable(derivatives):
+        return list(derivatives(g, [True] * n))
+    return [derivatives[i](g) for i in range(n)]
+
+
+@pytest.mark.parametrize(
+    ("op", "arrays", "settings"), CASES, ids=[f"{c[0].name}-{i}" for i, c in enumerate(CASES)]
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_kernel_equals_plain_formula(
+    op: Op, arrays: tuple[np.ndarray, ...], settings: dict[str, Any], dtype: Any
+) -> None:
+    arrays = tuple(a.astype(dtype) for a in arrays)
+    if settings.get("bias") is not None:
+        settings = {**settings, "bias": settings["bias"].astype(dtype)}
+    fused, fused_derivatives = op.fused(*arrays, **settings)
+    plain, plain_derivatives = op.plain(*arrays, **settings)
+    g = rng.standard_normal(plain.shape).astype(dtype)
+    ours = [fused, *gradients(fused_derivatives, g, len(arrays))]
+    theirs = [plain, *gradients(plain_derivatives, g, len(arrays))]
+    for a, b in zip(ours, theirs, strict=True):
+        assert a.dtype == dtype
+        limit = 1e-11 if dtype == np.float64 else 2e-5
+        np.testing.assert_allclose(a, b, rtol=limit, atol=limit * max(1, np.abs(b).max()))
+
+
+def test_every_kernel_is_tested_here() -> None:
+    fused = {op.name for op in vars(neural).values() if isinstance(op, Op) and op.fused}
+    assert fused == {op.name for op, _, _ in CASES}
+
+
+def test_erf_is_exact_to_rounding() -> None:
+    x = np.linspace(-7, 7, 20001)
+    exact = np.array([math.erf(v) for v in x])
+    assert np.abs(kernels.erf(x) - exact).max() < 1e-15
+    single = x.astype(np.float32)
+    exact = np.array([math.erf(v) for v in single.astype(float)])
+    assert np.abs(kernels.erf(single) - exact).max() < 6e-8
+
+
+def test_gelu_in_float32_is_within_a_few_roundings() -> None:
+    x = np.linspace(-9, 9, 50001).astype(np.float32)
+    exact = np.array([0.5 * v * math.erfc(-v / math.sqrt(2)) for v in x.astype(float)])
+    assert (np.abs(kernels.gelu(x)[0] - exact) / np.maximum(1, np.abs(x))).max() < 2e-7
+
+
+def test_keep_mask_is_a_function_of_its_key_with_the_right_rate() -> None:
+    mask = kernels.keep_mask((1000, 333), 0.1, (3, 4))
+    np.testing.assert_array_equal(mask, kernels.keep_mask((1000, 333), 0.1, (3, 4)))
+    assert (mask != kernels.keep_mask((1000, 333), 0.1, (3, 5))).any()
+    n, rate = mask.size, 1 - mask.mean()
+    assert abs(rate - 0.1) < 4 * math.sqrt(0.1 * 0.9 / n)
+    assert not kernels.keep_mask((9,), 1.0, (0, 0)).any()
+
+
+def test_tiles_cover_every_row_once() -> None:
+    for rows, width in [(0, 5), (1, 10**7), (1000, 300), (TILE, 1)]:
+        covered = [i for s in tiles(rows, width) for i in range(rows)[s]]
+        assert covered == list(range(rows))
