@@ -9,13 +9,14 @@ from __future__ import annotations
 import argparse
 import difflib
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-EXIT_MISTAKE, EXIT_INTERRUPTED = 2, 130
+EXIT_FAILURE, EXIT_MISTAKE, EXIT_INTERRUPTED = 1, 2, 130
 OUTPUT = Path("runs/quickstart")
 
 
@@ -26,7 +27,18 @@ class MistakeError(Exception):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     try:
-        options = parse(sys.argv[1:] if arguments is None else list(arguments))
+        code = run_command(sys.argv[1:] if arguments is None else list(arguments))
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # nobody reads on, as with `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILURE
+
+
+def run_command(arguments: list[str]) -> int:
+    """The command that the words name, its mistakes and its interruption put into a line."""
+    try:
+        options = parse(arguments)
         return options.run(options)
     except MistakeError as mistake:
         print(f"minift: {one_line(str(mistake))}", file=sys.stderr)
@@ -184,11 +196,16 @@ def quickstart(options: argparse.Namespace) -> int:
         raise MistakeError(f"quickstart: {error}") from None
     try:
         job.run(asked, glosses, device)
+        return 0
     except KeyboardInterrupt:
-        written = ", ".join(sorted(path.name for path in asked.output.iterdir())) or "nothing yet"
-        print(f"\nminift: interrupted; {asked.output} holds: {written}", file=sys.stderr)
-        return EXIT_INTERRUPTED
-    return 0
+        reason, code = "interrupted", EXIT_INTERRUPTED
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # a full disk, say
+        reason, code = f"quickstart: {error}", EXIT_FAILURE
+    written = ", ".join(sorted(path.name for path in asked.output.iterdir())) or "nothing yet"
+    print(f"\nminift: {reason}; {asked.output} holds: {written}", file=sys.stderr)
+    return code
 
 
 def job_options(options: argparse.Namespace) -> Any:

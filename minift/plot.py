@@ -89,11 +89,11 @@ def draw_pretraining(axes: Any, log: Sequence[dict[str, Any]], reached: dict[str
 
 
 def running_mean(numbers: np.ndarray) -> np.ndarray:
-    """Each value averaged with those before it, over a twentieth of the curve."""
-    width = max(1, len(numbers) // 20)
+    """Each value averaged with its neighbours, a fortieth of the curve to each side."""
+    reach = len(numbers) // 40
     total = np.cumsum(np.concatenate([[0.0], numbers]))
-    end = np.arange(1, len(numbers) + 1)
-    start = np.maximum(end - width, 0)
+    places = np.arange(len(numbers))
+    start, end = np.maximum(places - reach, 0), np.minimum(places + reach + 1, len(numbers))
     return (total[end] - total[start]) / (end - start)
 
 

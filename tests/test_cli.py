@@ -162,6 +162,30 @@ def test_quickstart_passes_on_what_was_asked(tmp_path, monkeypatch):
     assert quick.recipe.hidden_size < first.recipe.hidden_size
 
 
+def test_a_full_disk_is_a_failure_that_says_what_is_there(capsys, tmp_path, monkeypatch):
+    def fill(options, *_):
+        (options.output / "train.jsonl").write_text("")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(job, "load_glosses", lambda: None)
+    monkeypatch.setattr(job, "draw_labelled", lambda *_: None)
+    monkeypatch.setattr(job, "run", fill)
+    code, _, err = run(capsys, "quickstart", "--output", tmp_path)
+    assert code == 1
+    assert err.strip() == (
+        f"minift: quickstart: [Errno 28] No space left on device; {tmp_path} holds: train.jsonl"
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes break in another way there")
+def test_a_reader_that_leaves_gets_no_traceback():
+    command = [sys.executable, "-m", "minift", "--help"]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    child.stdout.close()
+    assert (child.stderr.read(), child.wait()) == (b"", 1)
+    child.stderr.close()
+
+
 ENDLESS_QUICKSTART = """
 import sys
 from minift.cli import main

@@ -72,10 +72,11 @@ def test_one_seed_has_no_deviation():
     assert low == high
 
 
-def test_the_running_mean_averages_the_last_twentieth():
-    numbers = np.arange(40.0)
-    expected = [0.0, *(numbers[1:] + numbers[:-1]) / 2]
+def test_the_running_mean_averages_a_fortieth_to_each_side():
+    numbers = np.arange(40.0) ** 2
+    expected = [0.5, *(numbers[:-2] + numbers[1:-1] + numbers[2:]) / 3, (38**2 + 39**2) / 2]
     np.testing.assert_allclose(plot.running_mean(numbers), expected)
+    np.testing.assert_allclose(plot.running_mean(numbers[:7]), numbers[:7])
 
 
 def test_every_strategy_has_a_look_of_its_own():
