@@ -8,6 +8,7 @@
 Importing it needs NumPy alone. Read `minift/tensor.py` first.
 """
 
+from minift import baselines, data, metrics, models, nn, objectives, optim
 from minift import ops as functional
 from minift.autograd import grad, op
 from minift.backend import cuda
@@ -26,6 +27,8 @@ from minift.factories import (
     zeros_like,
 )
 from minift.gradcheck import GradientError, gradcheck
+from minift.hub import load_weights, save_weights
+from minift.models import load
 from minift.ops import concatenate, einsum, stack, where
 from minift.tensor import Tensor, no_grad
 
@@ -35,23 +38,33 @@ __all__ = [
     "GradientError",
     "Tensor",
     "arange",
+    "baselines",
     "concatenate",
     "cuda",
+    "data",
     "einsum",
     "full",
     "full_like",
     "functional",
     "grad",
     "gradcheck",
+    "load",
+    "load_weights",
     "manual_seed",
+    "metrics",
+    "models",
+    "nn",
     "no_grad",
+    "objectives",
     "ones",
     "ones_like",
     "op",
+    "optim",
     "rand",
     "rand_like",
     "randn",
     "randn_like",
+    "save_weights",
     "stack",
     "where",
     "zeros",

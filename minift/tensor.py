@@ -189,6 +189,15 @@ class Tensor:
     def __iter__(self) -> Iterator[Tensor]:
         return (self[i] for i in range(len(self)))
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        if self._node is not None:
+            raise TypeError("only leaves are copied: use detach() first")
+        copy = type(self).__new__(type(self))
+        copy._become(self._data.copy(), None)
+        copy._requires_grad = self._requires_grad
+        memo[id(self)] = copy
+        return copy
+
     def __reduce__(self) -> Any:
         raise TypeError(
             "a Tensor is not pickled (unpickling can run code): save weights with "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import pickle
 import weakref
@@ -101,6 +102,17 @@ def test_interop_errors() -> None:
         len(mf.Tensor(1.0))
     with pytest.raises(TypeError, match="not pickled"):
         pickle.dumps(t)
+
+
+def test_deepcopy_copies_leaves_and_keeps_ties() -> None:
+    x = leaf(1, 2)
+    a, b = copy.deepcopy([x, x])
+    a.data += 1
+    assert a is b
+    assert a.requires_grad
+    assert x.data.tolist() == [1, 2]
+    with pytest.raises(TypeError, match="only leaves are copied"):
+        copy.deepcopy(x * 2)
 
 
 def test_repr_shows_op_shape_dtype_and_device() -> None:

@@ -6,12 +6,12 @@ reading order: `splits` (who is tested on what), `glosses` (the data set that sh
 masked-language-modelling task).
 """
 
-from .datasets import ArrayDataset, Dataset, TokenDataset
-from .glosses import Glosses, draw_labelled, load_glosses
-from .loader import BucketSampler, DataLoader
-from .masking import MaskingCollator, mask_tokens
-from .splits import k_folds, train_test_split
-from .wordpiece import WordPieceTokenizer
+from minift.data.datasets import ArrayDataset, Dataset, TokenDataset
+from minift.data.glosses import Glosses, draw_labelled, load_glosses
+from minift.data.loader import BucketSampler, DataLoader
+from minift.data.masking import MaskingCollator, mask_tokens
+from minift.data.splits import k_folds, train_test_split
+from minift.data.wordpiece import WordPieceTokenizer
 
 __all__ = [
     "ArrayDataset",

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .datasets import Dataset, TokenDataset, stack_items
+from minift.data.datasets import Dataset, TokenDataset, stack_items
 
 
 class Sampler(Protocol):

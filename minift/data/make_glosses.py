@@ -23,9 +23,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .files import write_whole
-from .glosses import CLASSES, COLUMNS, GLOSS_FILE, NOUN_CLASSES, split_gloss
-from .splits import proportional_counts
+from minift import hub
+from minift.data.glosses import CLASSES, COLUMNS, GLOSS_FILE, NOUN_CLASSES, split_gloss
+from minift.data.splits import proportional_counts
 
 PARTS_OF_SPEECH = ("noun", "verb", "adj", "adv")
 SPLIT_SEED = 20061206  # the date of WordNet 3.0's files; the split never depends on a user's seed
@@ -118,7 +118,7 @@ def make_table(
 
 def write_table(table: str, output: Path) -> None:
     """Write the compressed table whole."""
-    write_whole(output, bz2.compress(table.encode("utf-8"), 9))
+    hub.write(output, bz2.compress(table.encode("utf-8"), 9))
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -21,10 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from .basic_words import BasicWords
-from .datasets import TokenDataset
-from .files import write_whole
-from .wordpiece_training import learn_pieces
+from minift import hub
+from minift.data.basic_words import BasicWords
+from minift.data.datasets import TokenDataset
+from minift.data.wordpiece_training import learn_pieces
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")  # ids 0-4 when trained here
 MAX_WORD_CHARACTERS = 100  # longer words are [UNK], as in BERT
@@ -114,9 +114,9 @@ class WordPieceTokenizer:
             "strip_accents": self.strip_accents,
             "tokenize_chinese_chars": True,
         }
-        write_whole(folder / "vocab.txt", "".join(p + "\n" for p in self.pieces).encode("utf-8"))
+        hub.write(folder / "vocab.txt", "".join(p + "\n" for p in self.pieces).encode("utf-8"))
         text = json.dumps(config, indent=2) + "\n"
-        write_whole(folder / "tokenizer_config.json", text.encode("utf-8"))
+        hub.write(folder / "tokenizer_config.json", text.encode("utf-8"))
 
     # --- text to ids ----------------------------------------------------------------------------
 
