@@ -97,8 +97,8 @@ def test_the_whole_way_writes_what_it_promises(tmp_path, glosses, capsys):
     said = capsys.readouterr().out
     assert len(said.split("pre-training: step")[0].splitlines()) == 2
     assert "masked-LM loss" in said
-    assert "points of accuracy at 2 labels a class" in said
-    assert "Pre-training bought" in said
+    assert "In accuracy, pre-training " in said
+    assert "points at 2 labels a class" in said
 
 
 def test_two_runs_with_one_seed_are_identical_and_replace_each_other(tmp_path, glosses):
@@ -223,7 +223,7 @@ def test_the_sentence_says_the_paired_gain_and_who_won():
     said = report.closing_sentence(found, {8: "head_only"})
     # d = 7 and 9 points: mean 8, t(1 degree) 12.7062 x standard error 1
     assert said == (
-        "Pre-training bought +8.0 points of accuracy at 8 labels a class (head only, frozen body "
+        "In accuracy, pre-training bought +8.0 points at 8 labels a class (head only, frozen body "
         "against from scratch, 95 % interval over 2 seeds: -4.7 to +20.7); it also beats the best "
         "simple baseline, TF-IDF + logistic regression at 8 (.280 against .290)."
     )
@@ -234,7 +234,7 @@ def test_the_sentence_says_the_paired_gain_and_who_won():
         tfidf_logistic=(0.2, 0.2),
     )
     said = report.closing_sentence(found, {8: "head_only"})
-    assert "bought -5.0 points" in said
+    assert "pre-training made a difference of -5.0 points at 8" in said
     assert said.endswith("a simple baseline still wins: naive Bayes at 8 (.220 against .200).")
 
 

@@ -22,7 +22,7 @@ class FineTuning:
 
     lr: float
     steps: int = 250
-    min_epochs: int = 6
+    min_epochs: int = 15
     batch_size: int = 32
     decay: float = 1.0
     dropout: float = 0.1
@@ -35,8 +35,8 @@ def default_strategies() -> dict[str, FineTuning]:
     return {
         "scratch": FineTuning(lr=1e-3),
         "head_only": FineTuning(lr=1e-2, steps=600, min_epochs=40),
-        "gradual_unfreezing": FineTuning(lr=1e-3, decay=0.7),
-        "discriminative": FineTuning(lr=1e-3, decay=0.7),
+        "gradual_unfreezing": FineTuning(lr=2e-3, decay=0.6),
+        "discriminative": FineTuning(lr=2e-3, decay=0.5),
     }
 
 
@@ -54,10 +54,10 @@ class Recipe:
     intermediate_size: int = 512
     initializer_range: float = 0.05  # about half of 1 / sqrt(hidden_size), as in bert-base
 
-    steps: int = 700
-    batch_tokens: int = 4096  # about 240 glosses
+    steps: int = 1600
+    batch_tokens: int = 2048  # about 120 glosses
     masked: float = 0.15
-    lr: float = 2e-3
+    lr: float = 3e-3
     betas: tuple[float, float] = (0.9, 0.98)  # a short memory for a short run
     warmup: float = 0.1  # of the steps
     weight_decay: float = 0.01
@@ -99,7 +99,7 @@ DEFAULT = Recipe()
 
 def quick(recipe: FineTuning) -> FineTuning:
     """The same strategy with few updates."""
-    return replace(recipe, steps=recipe.steps // 5, min_epochs=4)
+    return replace(recipe, lr=2 * recipe.lr, steps=recipe.steps // 2, min_epochs=4)
 
 
 QUICK = replace(
@@ -108,7 +108,7 @@ QUICK = replace(
     hidden_size=64,
     layers=1,
     intermediate_size=256,
-    steps=120,
-    lr=3e-3,
+    steps=240,
+    lr=5e-3,
     strategies={name: quick(recipe) for name, recipe in DEFAULT.strategies.items()},
 )

@@ -123,7 +123,12 @@ def closing_sentence(results: Results, best: Mapping[int, str]) -> str:
     `best`: at each label count the pre-trained strategy that was best on development.
     """
     gains = [gain(results, labels, strategy) for labels, strategy in best.items()]
-    return f"Pre-training bought {join(gains)}; {rivals(results, best)}."
+    bought = all(
+        mean_accuracy(results, labels, strategy) >= mean_accuracy(results, labels, "scratch")
+        for labels, strategy in best.items()
+    )
+    verb = "bought" if bought else "made a difference of"
+    return f"In accuracy, pre-training {verb} {join(gains)}; {rivals(results, best)}."
 
 
 def gain(results: Results, labels: int, strategy: str) -> str:
@@ -132,10 +137,10 @@ def gain(results: Results, labels: int, strategy: str) -> str:
     name = STRATEGY_NAMES[strategy]
     if len(ours) < 2:
         points = 100 * (ours[0] - scratch[0])
-        return f"{points:+.1f} points of accuracy at {labels} labels a class ({name}, one seed)"
+        return f"{points:+.1f} points at {labels} labels a class ({name}, one seed)"
     mean, low, high = (100 * number for number in paired_interval(ours, scratch))
     return (
-        f"{mean:+.1f} points of accuracy at {labels} labels a class ({name} against from scratch, "
+        f"{mean:+.1f} points at {labels} labels a class ({name} against from scratch, "
         f"95 % interval over {len(ours)} seeds: {low:+.1f} to {high:+.1f})"
     )
 
