@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from minift import models, quickstart
+from minift.backend.random import manual_seed
 from minift.data import Glosses, WordPieceTokenizer
 from minift.quickstart import job, report
 from minift.quickstart.pretraining import masked_loader, word_frequencies
@@ -182,6 +183,17 @@ def test_scratch_ignores_the_pretrained_body(setup):
     without = quickstart.finetune_once(setup, None, "scratch", 2, seed=0)
     for name, value in with_body.model.state_dict().items():
         np.testing.assert_array_equal(value, without.model.state_dict()[name])
+
+
+def test_a_run_depends_on_its_seed_and_on_nothing_drawn_before(setup):
+    def weights(seed):
+        outcome = quickstart.finetune_once(setup, None, "scratch", 2, seed)
+        return outcome.model.classifier.weight.numpy()
+
+    first = weights(seed=1)
+    manual_seed(99)
+    np.testing.assert_array_equal(weights(seed=1), first)
+    assert not np.array_equal(weights(seed=2), first)
 
 
 def test_test_is_read_only_when_asked(setup):
