@@ -1,0 +1,78 @@
+"""Four strategies, from the one that moves least to those that move all.
+
+    strategy = head_only(model, lr=1e-3)
+    optimizer = adamw(strategy.param_groups, lr=1e-3, weight_decay=0.01)
+    Trainer(model, data, objective=Classification(), optimizer=optimizer,
+            callbacks=strategy.callbacks).fit()
+
+Making a strategy freezes and unfreezes the model's weights as it needs them at the start.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from minift.finetune.layers import layers_of, layerwise_lr
+from minift.nn import Module
+from minift.train import Callback, Trainer
+
+
+@dataclass
+class Strategy:
+    """Which parameters move and at what peak rate, and what happens to them on the way."""
+
+    param_groups: list[dict[str, Any]]
+    callbacks: list[Callback] = field(default_factory=list)
+
+
+def head_only(model: Module, lr: float) -> Strategy:
+    """Freeze all but the head: the body gives features, as fixed as any others."""
+    train_only(model, layers_of(model)[-1])
+    return Strategy(layerwise_lr(model, lr, decay=1.0)[:1])
+
+
+def full(model: Module, lr: float) -> Strategy:
+    """Move everything at one rate (Devlin et al. 2019, section 3.2)."""
+    model.unfreeze()
+    return Strategy([{"params": model.parameters(), "lr": lr}])
+
+
+def discriminative(model: Module, lr: float, decay: float = 1 / 2.6) -> Strategy:
+    """Move everything, the deeper the slower (Howard & Ruder 2018, section 3.2)."""
+    model.unfreeze()
+    return Strategy(layerwise_lr(model, lr, decay))
+
+
+def gradual_unfreezing(
+    model: Module, lr: float, decay: float = 1.0, epochs_per_layer: int = 1
+) -> Strategy:
+    """First the head alone, then one layer more every `epochs_per_layer`, from the top down.
+
+    Howard & Ruder 2018, section 3.3: moving all weights at once, from the gradients of a head that
+    is still random, would spoil what the body knows. They combine it with rates by depth: `decay`.
+    """
+    unfreezing = GradualUnfreezing(model, epochs_per_layer)
+    train_only(model, unfreezing.layers[-1])
+    return Strategy(layerwise_lr(model, lr, decay), [unfreezing])
+
+
+class GradualUnfreezing(Callback):
+    """Before epoch n, the top 1 + n // epochs_per_layer layers are trainable."""
+
+    def __init__(self, model: Module, epochs_per_layer: int = 1):
+        if epochs_per_layer < 1:
+            raise ValueError(f"epochs_per_layer must be 1 or more, got {epochs_per_layer}")
+        self.layers = layers_of(model)
+        self.epochs_per_layer = epochs_per_layer
+
+    def on_epoch_start(self, trainer: Trainer) -> None:
+        count = 1 + trainer.epoch // self.epochs_per_layer
+        train_only(trainer.model, [name for layer in self.layers[-count:] for name in layer])
+
+
+def train_only(model: Module, names: list[str]) -> None:
+    """Freeze every parameter but those of these paths."""
+    model.freeze()
+    for name in names:
+        model.unfreeze(name)

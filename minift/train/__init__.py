@@ -1,0 +1,18 @@
+"""The training loop. Read `trainer.py` first, then `callbacks.py`, which hang on its points."""
+
+from minift.train.callbacks import Callback
+from minift.train.device import choose_device
+from minift.train.progress import Progress
+from minift.train.records import JsonLog
+from minift.train.trainer import History, TrainConfig, Trainer, adamw
+
+__all__ = [
+    "Callback",
+    "History",
+    "JsonLog",
+    "Progress",
+    "TrainConfig",
+    "Trainer",
+    "adamw",
+    "choose_device",
+]
