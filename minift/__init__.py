@@ -8,7 +8,7 @@
 Importing it needs NumPy alone. Read `minift/tensor.py` first.
 """
 
-from minift import baselines, data, metrics, models, nn, objectives, optim
+from minift import baselines, data, finetune, metrics, models, nn, objectives, optim, plot
 from minift import ops as functional
 from minift.autograd import grad, op
 from minift.backend import cuda
@@ -31,18 +31,22 @@ from minift.hub import load_weights, save_weights
 from minift.models import load
 from minift.ops import concatenate, einsum, stack, where
 from minift.tensor import Tensor, no_grad
+from minift.train import TrainConfig, Trainer
 
 __version__ = "0.1.0"
 
 __all__ = [
     "GradientError",
     "Tensor",
+    "TrainConfig",
+    "Trainer",
     "arange",
     "baselines",
     "concatenate",
     "cuda",
     "data",
     "einsum",
+    "finetune",
     "full",
     "full_like",
     "functional",
@@ -60,6 +64,7 @@ __all__ = [
     "ones_like",
     "op",
     "optim",
+    "plot",
     "rand",
     "rand_like",
     "randn",

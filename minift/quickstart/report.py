@@ -1,7 +1,7 @@
 """What the quickstart found, in words: the table, the closing sentence, and results.json.
 
 The comparison is paired: a strategy and from-scratch share labels and seed, so the interval is
-that of their difference. Not here: the picture (`minift/plot.py`).
+that of their difference. Not here: the picture (`minift/plot/`).
 """
 
 from __future__ import annotations

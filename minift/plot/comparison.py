@@ -1,6 +1,6 @@
-"""Pictures. matplotlib is imported on use and never asked for a display.
+"""The picture of a quickstart: the curve of pre-training, accuracy against labels.
 
-`report` draws what the quickstart found. Not here: any number of it (`minift/quickstart/`).
+Not here: any number of it (`minift/quickstart/`).
 """
 
 from __future__ import annotations

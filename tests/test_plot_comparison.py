@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from minift import plot
+from minift.plot import comparison as plot
 from minift.train.records import append_record
 
 REACHED = {"loss": 4.5, "unigram": 6.8, "masked_accuracy": 0.3, "most_frequent": 0.04}
