@@ -37,8 +37,8 @@ class AutoModelForSequenceClassification:
 def load(folder: str | Path) -> PretrainedModel:
     """The model that `folder` holds, in evaluation mode, with its tokenizer: ready to `predict`.
 
-    Raises FileNotFoundError for a missing folder or file, ValueError for a damaged one and for an
-    architecture that is not built here.
+    Raises FileNotFoundError for a missing folder or file, ValueError for a damaged one, for a
+    vocabulary of another size, and for an architecture that is not built here.
     """
     from minift.data import WordPieceTokenizer
 
@@ -48,5 +48,11 @@ def load(folder: str | Path) -> PretrainedModel:
         raise ValueError(f"{folder} holds the architecture {name}; minift can load {known}")
     tokenizer = WordPieceTokenizer.from_pretrained(folder)
     model = ARCHITECTURES[name].from_pretrained(folder)
+    pieces, rows = tokenizer.vocab_size, model.config.vocab_size
+    if pieces != rows:
+        raise ValueError(
+            f"vocab.txt in {folder} holds {pieces:,} pieces, the model needs {rows:,}; "
+            "copy it again"
+        )
     model.tokenizer = tokenizer
     return model

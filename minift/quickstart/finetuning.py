@@ -106,7 +106,7 @@ def new_classifier(
 ) -> BertForSequenceClassification:
     """A classifier whose head is fresh, and whose body too unless pre-trained weights are given."""
     manual_seed(seed)
-    model = BertForSequenceClassification(setup.config(dropout))
+    model = setup.new_model(BertForSequenceClassification, dropout)
     if body is not None:
         encoder = {name: array for name, array in body.items() if name.startswith("bert.")}
         report = model.load_state_dict(encoder, strict=False)

@@ -55,7 +55,7 @@ def pretrain(setup: Setup, seed: int, callbacks: Sequence[Callback] = ()) -> Pre
     """
     recipe, tokenizer = setup.recipe, setup.tokenizer
     manual_seed(seed)
-    model = BertForMaskedLM(setup.config(recipe.dropout))
+    model = setup.new_model(BertForMaskedLM, recipe.dropout)
     texts = tokenizer.dataset(unlabelled_texts(recipe, setup.glosses), recipe.max_length)
     frequencies = word_frequencies(texts.ids, tokenizer)
     model.cls.predictions.bias.data = np.log(frequencies, dtype=np.float32)
