@@ -9,10 +9,11 @@ import weakref
 
 import numpy as np
 import pytest
+from oracle import oracle
 
 import minift as mf
 from minift import functional as F
-from minift.autograd import Op
+from minift.autograd import Op, check_one_device
 from minift.tape import Tape
 
 
@@ -121,6 +122,21 @@ def test_repr_shows_op_shape_dtype_and_device() -> None:
         "Tensor([1., 2.], shape=(2,), dtype=float32, device='cpu', requires_grad=True)"
     )
     assert "op=exp" in repr(x.exp())
+
+
+class OnTheGpu(np.ndarray):
+    """Stands in for a CuPy array, whose type is how its device is known."""
+
+
+OnTheGpu.__module__ = "cupy"
+
+
+def test_mixing_devices_names_both() -> None:
+    there = np.ones(2).view(OnTheGpu)
+    with pytest.raises(ValueError, match="matmul: the inputs lie on cpu and cuda; move one"):
+        check_one_device("matmul", np.ones(2), there, None)
+    with pytest.raises(ValueError, match="cross_entropy: the inputs lie on cpu and cuda"):
+        F.cross_entropy(mf.zeros(2, 3), np.array([0, 1]).view(OnTheGpu))
 
 
 def test_device_errors() -> None:
@@ -379,6 +395,21 @@ def test_a_write_that_no_derivative_minds_is_fine() -> None:
     assert g.data.tolist() == [4, 5]
 
 
+def test_optimizer_steps_and_loading_are_writes() -> None:
+    layer = mf.nn.Linear(2, 2)
+    optimizer = mf.optim.SGD(layer.parameters(), lr=0.1)
+    x = mf.ones(1, 2, requires_grad=True)
+    layer(x).sum().backward()
+    loss = layer(x).sum()
+    optimizer.step()
+    with pytest.raises(ValueError, match=r"linear needs its input of shape \(2, 2\)"):
+        loss.backward()
+    loss = layer(x).sum()
+    layer.load_state_dict(layer.state_dict())
+    with pytest.raises(ValueError, match="was written to afterwards"):
+        loss.backward()
+
+
 def test_create_graph_minds_every_write() -> None:
     x = leaf(1, 2)
     y = (x + 1.0).sum()
@@ -594,6 +625,37 @@ def test_extreme_logits_are_finite() -> None:
     assert F.logsumexp(mf.Tensor([np.inf, 0])).item() == np.inf
     assert F.logsumexp(mf.Tensor([1e4, -np.inf])).item() == 1e4
     assert F.info_nce(mf.zeros(3, 2), mf.zeros(3, 2)).item() == pytest.approx(np.log(3))
+
+
+def test_extremes_equal_pytorch() -> None:
+    torch = oracle("torch")
+    t = torch.nn.functional
+    rows = np.array([[1e4, -1e4, 3.0], [-1e4, -1e4, -1e4], [88.0, 89.0, 90.0], [1e-42, 0, -1e-42]])
+    rows = rows.astype(np.float32)
+    one, zero = np.ones(3, np.float32), np.zeros(3, np.float32)
+    targets = np.array([2, 0, 1, 2])
+    constant = np.full((2, 3), 7.0, np.float32)
+    pairs = [
+        (F.softmax, lambda x: t.softmax(x, -1), rows),
+        (F.log_softmax, lambda x: t.log_softmax(x, -1), rows),
+        (lambda x: x.logsumexp(axis=-1), lambda x: x.logsumexp(-1), rows),
+        (lambda x: F.cross_entropy(x, targets),
+         lambda x: t.cross_entropy(x, torch.tensor(targets)), rows),
+        (F.gelu, t.gelu, rows), (F.sigmoid, torch.sigmoid, rows), (F.silu, t.silu, rows),
+        (F.softplus, t.softplus, rows), (F.tanh, torch.tanh, rows),
+        (lambda x: F.layer_norm(x, one, zero), lambda x: t.layer_norm(x, (3,)), rows),
+        (lambda x: F.layer_norm(x, one, zero), lambda x: t.layer_norm(x, (3,)), constant),
+    ]  # fmt: skip
+    for ours, theirs, values in pairs:
+        x = mf.Tensor(values, requires_grad=True)
+        y = torch.tensor(values, requires_grad=True)
+        a, b = ours(x), theirs(y)
+        a.sum().backward()
+        b.sum().backward()
+        assert np.isfinite(a.data).all()
+        assert np.isfinite(x.grad.data).all()
+        np.testing.assert_allclose(a.numpy(), b.detach().numpy(), rtol=2e-6, atol=2e-6)
+        np.testing.assert_allclose(x.grad.numpy(), y.grad.numpy(), rtol=2e-5, atol=2e-5)
 
 
 def test_a_masked_class_is_allowed() -> None:
