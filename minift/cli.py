@@ -123,7 +123,11 @@ def add_quickstart(commands: Any) -> None:
         ),
     )
     add = command.add_argument
-    add("--quick", action="store_true", help="a tiny model, 8 labels, one seed: under a minute")
+    add(
+        "--quick",
+        action="store_true",
+        help="the whole way in under a minute: too short for pre-training to pay",
+    )
     add("--steps", type=count, metavar="N", help="updates of pre-training")
     add("--seeds", type=count, metavar="N", help="runs of each strategy (3)")
     add("--seed", type=whole, metavar="N", default=0, help="first seed of weights and labels (0)")
