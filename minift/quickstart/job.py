@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,8 +112,8 @@ def announce(options: Options, glosses: Glosses) -> None:
         f"{len(glosses.unlabelled):,} WordNet definitions without labels, {recipe.steps:,} steps;"
     )
     print(
-        f"then fine-tune it in three ways, and one from scratch, on {counts} labels for each of "
-        f"{len(glosses.classes)} classes, {seeds(options)}, beside two simple baselines.",
+        f"then fine-tune it on {counts} labels a class ({len(glosses.classes)} classes, "
+        f"{seeds(options)}), beside from-scratch and two baselines.",
         flush=True,
     )
 
@@ -217,7 +218,7 @@ def conclude(options: Options, results: dict[str, Any], best: dict[int, str]) ->
     spread = f"mean ± standard deviation over {options.seeds} seeds"
     print(f"\nOn the test definitions, {spread if options.seeds > 1 else 'one seed'}:\n")
     print(report.table(results))
-    print(f"\n{report.closing_sentence(results, best)}")
+    print("\n" + textwrap.fill(report.closing_sentence(results, best), 96))
     print(f"\n{options.output} holds {', '.join(OWN_FILES)}; try:")
     print(
         f"  minift predict --model {options.output / 'model'} "
