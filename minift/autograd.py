@@ -223,7 +223,7 @@ def _walk(
             _check_not_overwritten(node, wanted[id(node)], read_again=create_graph)
             derivatives = replayed[id(node)][1] if create_graph else node.derivatives
             for i, gi in _apply_derivatives(node, derivatives, g, wanted[id(node)]):
-                _add(gradients, owned, node.inputs[i], gi)  # type: ignore[index]
+                _add(gradients, owned, node.inputs[i], gi)
             if not create_graph:
                 node.derivatives = node.inputs = None
     return gradients
@@ -274,7 +274,7 @@ def _wanted_inputs(nodes: list[Node], kept: set[int] | None) -> dict[int, list[i
         return {id(node): node.tracked for node in nodes}
     wanted: dict[int, list[int]] = {}
     for node in nodes:  # oldest first: an input's own entry is there before it is asked for
-        ids = [(i, id(node.inputs[i])) for i in node.tracked]  # type: ignore[index]
+        ids = [(i, id(node.inputs[i])) for i in node.tracked]
         wanted[id(node)] = [i for i, source in ids if source in kept or wanted.get(source)]
     return wanted
 
@@ -293,7 +293,7 @@ def _replay(nodes: list[Node], wanted: dict[int, list[int]]) -> dict[int, tuple[
             if value is None or wanted[id(node)]:
                 inputs = [
                     replayed[id(source)][0] if type(source) is Node else source
-                    for source in node.inputs  # type: ignore[union-attr]
+                    for source in node.inputs
                 ]
                 again, derivatives = node.op.plain(*inputs, **node.settings)
                 value = again if value is None else value
@@ -305,7 +305,7 @@ def _apply_derivatives(
     node: Node, derivatives: Any, g: Any, wanted: list[int]
 ) -> Iterator[tuple[int, Any]]:
     """(input number, its gradient) for each wanted input of the node, checked."""
-    inputs: Any = node.inputs
+    inputs = node.inputs
     if callable(derivatives):
         gradients = derivatives(g, [i in wanted for i in range(len(inputs))])
     for i in wanted:
@@ -349,7 +349,7 @@ def _check_not_overwritten(node: Node, wanted: list[int], read_again: bool) -> N
         return
     derivatives = node.derivatives
     used = [derivatives] if callable(derivatives) else [derivatives[i] for i in wanted]
-    for source in (*node.inputs, node):  # type: ignore[misc]
+    for source in (*node.inputs, node):
         if not isinstance(source, (Node, Tensor)):
             continue
         version = source.version if isinstance(source, Node) else source._version

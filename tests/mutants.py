@@ -26,6 +26,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 import numpy as np
+import test_extremes
 import test_kernels
 import test_ops
 import test_tensor
@@ -207,7 +208,7 @@ def extra_checks() -> list[Check]:
     return [
         test_ops.test_ties_and_kinks_follow_pytorch,
         test_ops.test_batch_norm_moves_running_statistics_as_pytorch_does,
-        test_tensor.test_extreme_logits_are_finite,
+        test_extremes.test_extreme_logits_are_finite,
         test_tensor.test_dropout_scales_what_it_keeps_and_repeats_with_the_seed,
     ]
 
