@@ -22,6 +22,9 @@ from minift.tensor import Tensor, as_array
 # ---- broadcasting and dtypes, once for all binary ops -------------------------------------------
 
 
+NUMBERS = (float, int, bool)  # Python's own
+
+
 def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     """Sum `g` over the axes along which an input of `shape` was repeated."""
     if g.shape == shape:
@@ -49,9 +52,6 @@ def common_dtype(a: Any, b: Any) -> tuple[Any, Any]:
     if float_b and (not float_a or (a.ndim == 0 and b.ndim > 0)):
         return a.astype(b.dtype), b
     return a, b
-
-
-INT64 = np.dtype(np.int64)
 
 
 def _float32(x: Any) -> Any:
@@ -96,9 +96,9 @@ def binary(body: Callable[..., Any]) -> Op:
 
 def _are_alike(a: Any, b: Any) -> bool:
     """Whether nothing is broadcast or cast: the usual case, worth a short way."""
-    if type(b) is float or type(b) is int:
-        return getattr(a, "dtype", INT64).kind == "f"
-    if type(a) is float or type(a) is int:
+    if type(b) in NUMBERS:
+        return type(a) not in NUMBERS and a.dtype.kind == "f"
+    if type(a) in NUMBERS:
         return b.dtype.kind == "f"
     return a.shape == b.shape and a.dtype == b.dtype
 
@@ -140,7 +140,9 @@ def power(a, b):
     y = a**b
 
     def to_b(g):  # d aᵇ/db = aᵇ ln a, and 0 where a = 0
-        return g * y * log.on(xp(b).where(a == 0, 1.0, a))
+        if type(a) in NUMBERS:
+            return g * y * (math.log(a or 1) if a >= 0 else math.nan)
+        return g * y * log.on(xp(a).where(a == 0, 1.0, a))
 
     return y, (lambda g: g * b * a ** xp(b).where(b == 0, 1, b - 1), to_b)
 
