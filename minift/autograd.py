@@ -83,10 +83,17 @@ class Op:
         if self.fused is not None and all(a is None or type(a) is np.ndarray for a in arrays):
             body = self.fused
         try:
-            value, derivatives = body(*arrays, **settings)
+            result = body(*arrays, **settings)
         except TypeError:
             check_one_device(self.name, *arrays)
             raise
+        if type(result) is not tuple or len(result) != 2:
+            raise TypeError(f"{self.name}: an op returns its value and its derivatives, two things")
+        value, derivatives = result
+        if type(derivatives) is tuple and len(derivatives) != len(arrays):
+            raise TypeError(
+                f"{self.name}: {len(arrays)} inputs, but {len(derivatives)} derivatives"
+            )
         # NumPy's reductions return scalars; a tensor always holds an array
         return (np.asarray(value) if isinstance(value, np.generic) else value), derivatives
 
@@ -111,16 +118,21 @@ def op(body: OpBody | None = None, *, fused: OpBody | None = None) -> Any:
 def _result(value: Array, node: Node | None, inputs: tuple[Any, ...]) -> Tensor:
     """Wrap an op's value; a view shares the version of the tensor whose memory it shows."""
     version = None
-    if value.base is not None:
-        for x in inputs:
-            if isinstance(x, Tensor) and (value.base is x._data or value.base is x._data.base):
-                version = x._version
+    for x in inputs:
+        if isinstance(x, Tensor) and _shows_memory_of(value, x._data):
+            version = x._version
     tensor = Tensor.__new__(Tensor)
     tensor._become(value, node, version)
     if node is not None:
         node.version = tensor._version
         node.output = weakref.ref(tensor)
     return tensor
+
+
+def _shows_memory_of(view: Array, array: Array) -> bool:
+    return view is array or (
+        view.base is not None and (view.base is array or view.base is array.base)
+    )
 
 
 def check_one_device(name: str, *arrays: Any) -> None:

@@ -231,6 +231,19 @@ def test_data_of_the_same_shape_are_written_in_place() -> None:
     assert (x.shape, x.dtype) == ((2, 2), np.float64)
 
 
+def test_an_op_that_returns_its_input_shares_its_version() -> None:
+    @mf.op
+    def itself(x):
+        return x, (lambda g: g,)
+
+    x = leaf(1, 2)
+    y = itself(x)
+    z = (x * x).sum()
+    y.data += 1
+    with pytest.raises(ValueError, match="mul needs its input"):
+        z.backward()
+
+
 @pytest.mark.parametrize("write", ["assign", "add", "detached", "view", "result"])
 def test_a_backward_that_needs_an_overwritten_value_raises(write: str) -> None:
     x = leaf(1, 2)

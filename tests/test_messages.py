@@ -47,6 +47,15 @@ def test_a_wrong_derivative_is_named(derivative: object, message: str) -> None:
         wrong(leaf(1, 2)).sum().backward()
 
 
+def test_an_op_that_returns_too_little_says_so() -> None:
+    no_derivatives = mf.op(lambda x: x * 2)
+    with pytest.raises(TypeError, match="an op returns its value and its derivatives, two things"):
+        no_derivatives(leaf(1, 2))
+    one_of_two = mf.op(lambda a, b: (a * b, (lambda g: g * b,)))
+    with pytest.raises(TypeError, match="2 inputs, but 1 derivatives"):
+        one_of_two(leaf(1), leaf(2))
+
+
 def test_an_op_of_a_user() -> None:
     @mf.op
     def cube(x):

@@ -65,7 +65,7 @@ def floating(x: Any) -> Any:
 
 def one_dtype(*xs: Tensor) -> list[Tensor]:
     """Cast tensors to the largest of their float dtypes, differentiably."""
-    if len({x.dtype for x in xs}) == 1:
+    if all(x.dtype == xs[0].dtype for x in xs[1:]):
         return list(xs)
     floats = [x.dtype for x in xs if x.dtype.kind == "f"] or [np.dtype(np.float32)]
     largest = np.result_type(*floats)
