@@ -13,7 +13,7 @@ def why_not() -> str | None:
     try:
         cupy = importlib.import_module("cupy")
     except ImportError:
-        return "CuPy is not installed: pip install 'minift[cuda13]' (or 'minift[cuda12]')"
+        return "CuPy is not installed: pip install 'cupy-cuda13x[ctk]' (or cupy-cuda12x[ctk])"
     try:
         if cupy.cuda.runtime.getDeviceCount() == 0:
             return "no CUDA device was found: check `nvidia-smi` and CUDA_VISIBLE_DEVICES"
