@@ -145,6 +145,19 @@ def check_one_device(name: str, *arrays: Any) -> None:
         )
 
 
+def beside(name: str, x: Array, data: Any) -> Array:
+    """The raw array of `data` (an index, a target, a mask) where the array `x` lies.
+
+    Numbers and lists lie nowhere yet and are put there; an array that lies on another device
+    raises a ValueError, because moving it unasked at every call would be slow and unseen.
+    """
+    array = as_array(data)
+    if isinstance(data, (bool, int, float, np.generic, list, tuple, range)):
+        return backend.to_device(array, backend.device_of(x))
+    check_one_device(name, x, array)
+    return array
+
+
 # ---- the walk back ------------------------------------------------------------------------------
 
 Gradients: TypeAlias = dict[int, tuple[Source, Any]]  # id(source) -> the source, its gradient
@@ -255,10 +268,9 @@ def _first_gradient(t: Tensor, gradient: Any) -> Array:
                 "give its gradient or reduce it first, for example with .sum() or .mean()"
             )
         return backend.xp(t._data).ones_like(t._data)
-    g = as_array(gradient)
+    g = beside("backward", t._data, gradient)
     if g.shape != t.shape:
         raise ValueError(f"backward: the gradient has shape {g.shape}, the tensor {t.shape}")
-    check_one_device("backward", g, t._data)
     return g.astype(t.dtype)
 
 
@@ -346,7 +358,7 @@ def _add(gradients: Gradients, owned: set[int], source: Source, g: Any) -> None:
         total += g
     else:
         total = gradients[key][1] + g
-        gradients[key] = (source, total if isinstance(total, Tensor) else np.asarray(total))
+        gradients[key] = (source, np.asarray(total) if isinstance(total, np.generic) else total)
         if not isinstance(total, (Tensor, np.generic)):
             owned.add(key)
 

@@ -191,8 +191,8 @@ Check = Callable[[], None]
 
 def checks_of(case: Case) -> list[Check]:
     return [
-        lambda: test_ops.test_value_and_gradient_equal_pytorch(case),
-        lambda: test_ops.test_gradients_equal_finite_differences_to_second_order(case),
+        lambda: test_ops.test_value_and_gradient_equal_pytorch(case, "cpu"),
+        lambda: test_ops.test_gradients_equal_finite_differences_to_second_order(case, "cpu"),
     ]
 
 
@@ -206,7 +206,7 @@ def kernel_checks() -> list[Check]:
 
 def extra_checks() -> list[Check]:
     return [
-        test_ops.test_ties_and_kinks_follow_pytorch,
+        lambda: test_ops.test_ties_and_kinks_follow_pytorch("cpu"),
         test_ops.test_batch_norm_moves_running_statistics_as_pytorch_does,
         test_extremes.test_extreme_logits_are_finite,
         test_tensor.test_dropout_scales_what_it_keeps_and_repeats_with_the_seed,

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from minift import functional as F
+from minift.backend import to_device
 
 rng = np.random.default_rng(2026)
 
@@ -91,6 +92,11 @@ WEIGHTS = np.array([0.5, 2.0, 1.0])
 TARGET = np.array([2, 0, -100, 1, 1])
 
 
+def beside(x: Any, array: np.ndarray | None) -> Any:
+    """An index, mask or target where the input lies: ops move no array unasked."""
+    return None if array is None else to_device(array, x.device)
+
+
 def _attention(t: Any, q: Any, k: Any, v: Any, mask: Any = None, causal: bool = False) -> Any:
     if mask is not None:
         mask = t.tensor(mask)
@@ -104,11 +110,11 @@ def _attention_rows() -> list[Case]:
     return [
         case(F.scaled_dot_product_attention, _attention, *qkv),
         case(
-            lambda q, k, v: F.scaled_dot_product_attention(q, k, v, mask=MASK),
+            lambda q, k, v: F.scaled_dot_product_attention(q, k, v, mask=beside(q, MASK)),
             lambda t, q, k, v: _attention(t, q, k, v, MASK), *qkv,
         ),
         case(
-            lambda q, k, v: F.scaled_dot_product_attention(q, k, v, mask=FLOAT_MASK),
+            lambda q, k, v: F.scaled_dot_product_attention(q, k, v, mask=beside(q, FLOAT_MASK)),
             lambda t, q, k, v: _attention(t, q, k, v, FLOAT_MASK), *qkv,
         ),
         case(
@@ -193,7 +199,12 @@ def _losses(name: str, target: np.ndarray = TARGET, **settings: Any) -> Case:
         return getattr(t.nn.functional, name)(x, t.tensor(target), **kw)
 
     inputs = normal(5, 3) if name == "cross_entropy" else -positive(5, 3)
-    return case(lambda x: getattr(F, name)(x, target, **settings), torch, inputs)
+
+    def ours(x: Any) -> Any:
+        kw = dict(settings, weight=beside(x, settings.get("weight")))
+        return getattr(F, name)(x, beside(x, target), **kw)
+
+    return case(ours, torch, inputs)
 
 
 EVERY_REDUCTION: list[dict[str, Any]] = [
@@ -221,13 +232,15 @@ TABLE: dict[str, list[Case]] = {
     "minimum": pairs(F.minimum, lambda t, a, b: t.minimum(a, b)),
     "where": [
         *one(
-            lambda a, b: F.where(MASK, a, b),
+            lambda a, b: F.where(beside(a, MASK), a, b),
             lambda t, a, b: t.where(t.tensor(MASK), a, b),
             normal(3, 4),
             normal(3, 1),
         ),
         *one(
-            lambda a: F.where(MASK, a, 2.0), lambda t, a: t.where(t.tensor(MASK), a, 2.0), normal(4)
+            lambda a: F.where(beside(a, MASK), a, 2.0),
+            lambda t, a: t.where(t.tensor(MASK), a, 2.0),
+            normal(4),
         ),
     ],
     # one argument
@@ -299,7 +312,7 @@ TABLE: dict[str, list[Case]] = {
         *one(lambda x: x[::2, -1], lambda t, x: x[::2, -1], normal(3, 4)),
         *one(lambda x: x[::-1], lambda t, x: x.flip(0), normal(3, 4)),
         *one(lambda x: x[[0, 2, 2], 1:], lambda t, x: x[[0, 2, 2], 1:], normal(3, 4)),
-        *one(lambda x: x[MASK], lambda t, x: x[t.tensor(MASK)], normal(3, 4)),
+        *one(lambda x: x[beside(x, MASK)], lambda t, x: x[t.tensor(MASK)], normal(3, 4)),
     ],
     "gather": one(
         lambda x: F.gather(x, 1, [[0, 3, 3], [1, 1, 2]]),
@@ -482,7 +495,7 @@ TABLE: dict[str, list[Case]] = {
     "self_attention": [
         *one(lambda x: F.self_attention(x, 2), _torch_self_attention, normal(2, 4, 12)),
         *one(
-            lambda x: F.self_attention(x, 2, mask=PADDING),
+            lambda x: F.self_attention(x, 2, mask=beside(x, PADDING)),
             lambda t, x: _torch_self_attention(t, x, PADDING),
             normal(2, 4, 12),
         ),
@@ -518,7 +531,7 @@ TABLE: dict[str, list[Case]] = {
             normal(5, 3),
         ),
         *one(
-            lambda x: F.focal_loss(x, [0, 1], 0.0, WEIGHTS, reduction="sum"),
+            lambda x: F.focal_loss(x, [0, 1], 0.0, beside(x, WEIGHTS), reduction="sum"),
             lambda t, x: t.nn.functional.cross_entropy(
                 x, t.tensor([0, 1]), t.tensor(WEIGHTS).to(x.dtype), reduction="sum"
             ),

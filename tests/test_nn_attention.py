@@ -5,6 +5,7 @@ import pytest
 from oracle import oracle
 
 from minift import nn
+from minift.backend import to_device
 from minift.tensor import Tensor
 
 torch = oracle("torch")
@@ -28,22 +29,22 @@ def padding():
 
 
 @pytest.mark.parametrize("case", ["plain", "padded", "causal", "cross"])
-def test_attention_is_torchs(case):
+def test_attention_is_torchs(case, device):
     theirs, ours = pair_of_attentions()
     x, memory, mask, causal, settings = draw(B, T, C), draw(B, S, C, seed=1), None, False, {}
     if case == "padded":
-        mask = padding()[:, None, None, :]
+        mask = to_device(padding()[:, None, None, :], device)
         settings = {"key_padding_mask": torch.tensor(~padding())}
     if case == "causal":
         causal = True
         settings = {"attn_mask": torch.ones(T, T).triu(1).bool()}
     inputs = [x, memory, memory * 2] if case == "cross" else [x]
-    a = [Tensor(array, requires_grad=True) for array in inputs]
+    a = [Tensor(array, requires_grad=True, device=device) for array in inputs]
     b = [torch.tensor(array, requires_grad=True) for array in inputs]
-    y = ours(*a, mask=mask, causal=causal)
+    y = ours.to(device)(*a, mask=mask, causal=causal)
     expected, _ = theirs(*(b if case == "cross" else b * 3), need_weights=False, **settings)
     cotangent = draw(B, T, C, seed=2)
-    y.backward(cotangent)
+    y.backward(to_device(cotangent, device))
     expected.backward(torch.tensor(cotangent))
     np.testing.assert_allclose(y.numpy(), expected.detach(), rtol=1e-5, atol=1e-5)
     for ours_, theirs_ in zip(a, b):

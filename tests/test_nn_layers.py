@@ -7,7 +7,7 @@ import pytest
 from oracle import oracle
 
 from minift import nn
-from minift.backend import random
+from minift.backend import random, to_device
 from minift.tensor import Tensor
 
 torch = oracle("torch")
@@ -17,15 +17,16 @@ def copy_weights(theirs, ours):
     ours.load_state_dict({name: value.numpy() for name, value in theirs.state_dict().items()})
 
 
-def compare(theirs, ours, *inputs, tolerance=1e-5, **settings):
+def compare(theirs, ours, *inputs, device, tolerance=1e-5, **settings):
     """Values, and gradients of all inputs and weights under one random cotangent."""
     copy_weights(theirs, ours)
     rng = np.random.default_rng(1)
-    x = [Tensor(array, requires_grad=True) for array in inputs]
+    ours.to(device)
+    x = [Tensor(array, requires_grad=True, device=device) for array in inputs]
     t = [torch.tensor(array, requires_grad=True) for array in inputs]
     y, expected = ours(*x, **settings), theirs(*t)
     cotangent = rng.standard_normal(y.shape).astype(np.float32)
-    y.backward(cotangent)
+    y.backward(Tensor(cotangent, device=device))
     expected.backward(torch.tensor(cotangent))
     assert y.dtype == np.float32
     np.testing.assert_allclose(y.numpy(), expected.detach(), rtol=tolerance, atol=tolerance)
@@ -42,24 +43,27 @@ def draw(*shape):
     return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
 
 
-def test_linear_is_torchs():
-    compare(torch.nn.Linear(5, 3), nn.Linear(5, 3), draw(2, 4, 5))
-    compare(torch.nn.Linear(5, 3, bias=False), nn.Linear(5, 3, bias=False), draw(4, 5))
+def test_linear_is_torchs(device):
+    compare(torch.nn.Linear(5, 3), nn.Linear(5, 3), draw(2, 4, 5), device=device)
+    compare(
+        torch.nn.Linear(5, 3, bias=False), nn.Linear(5, 3, bias=False), draw(4, 5), device=device
+    )
 
 
-def test_layer_norm_is_torchs():
+def test_layer_norm_is_torchs(device):
     theirs = torch.nn.LayerNorm(6, eps=1e-3)
     torch.nn.init.normal_(theirs.weight)
-    compare(theirs, nn.LayerNorm(6, eps=1e-3), draw(2, 3, 6))
+    compare(theirs, nn.LayerNorm(6, eps=1e-3), draw(2, 3, 6), device=device)
 
 
-def test_embedding_is_torchs():
+def test_embedding_is_torchs(device):
     theirs, ours = torch.nn.Embedding(7, 4), nn.Embedding(7, 4)
     copy_weights(theirs, ours)
     ids = np.array([[1, 6, 1], [0, 1, 3]])
     cotangent = draw(2, 3, 4)
-    y, expected = ours(ids), theirs(torch.tensor(ids))
-    y.backward(cotangent)
+    ours.to(device)
+    y, expected = ours(to_device(ids, device)), theirs(torch.tensor(ids))
+    y.backward(to_device(cotangent, device))
     expected.backward(torch.tensor(cotangent))
     np.testing.assert_array_equal(y.numpy(), expected.detach())
     np.testing.assert_allclose(ours.weight.grad.numpy(), theirs.weight.grad, rtol=1e-6)
@@ -74,14 +78,14 @@ def test_embedding_is_torchs():
         (torch.nn.GELU(approximate="tanh"), nn.GELU(approximate="tanh")),
     ],
 )
-def test_activations_are_torchs(theirs, ours):
-    compare(theirs, ours, draw(3, 50))
+def test_activations_are_torchs(theirs, ours, device):
+    compare(theirs, ours, draw(3, 50), device=device)
 
 
-def test_sequential_has_torchs_names_and_values():
+def test_sequential_has_torchs_names_and_values(device):
     layers = (torch.nn.Linear(4, 8), torch.nn.GELU(), torch.nn.Linear(8, 2))
     ours = nn.Sequential(nn.Linear(4, 8), nn.GELU(), nn.Linear(8, 2))
-    compare(torch.nn.Sequential(*layers), ours, draw(5, 4))
+    compare(torch.nn.Sequential(*layers), ours, draw(5, 4), device=device)
 
 
 def test_a_module_list_is_a_list_with_plain_paths():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from types import ModuleType
 from typing import Any
 
@@ -16,8 +17,10 @@ from minift import functional as F
 CASES = [pytest.param(c, id=name) for name, c in all_cases()]
 
 
-def tensors(arrays: tuple[np.ndarray, ...], dtype: Any = np.float64) -> list[mf.Tensor]:
-    return [mf.Tensor(a, dtype=dtype, requires_grad=True) for a in arrays]
+def tensors(
+    arrays: tuple[np.ndarray, ...], dtype: Any = np.float64, device: str = "cpu"
+) -> list[mf.Tensor]:
+    return [mf.Tensor(a, dtype=dtype, requires_grad=True, device=device) for a in arrays]
 
 
 def cotangent(shape: tuple[int, ...]) -> np.ndarray:
@@ -26,7 +29,7 @@ def cotangent(shape: tuple[int, ...]) -> np.ndarray:
 
 def value_and_gradients(case: Case, inputs: list[mf.Tensor]) -> list[np.ndarray]:
     y = case.ours(*inputs)
-    v = mf.Tensor(cotangent(y.shape), dtype=y.dtype)
+    v = mf.Tensor(cotangent(y.shape), dtype=y.dtype, device=y.device)
     return [y.numpy(), *(g.numpy() for g in mf.grad(y, inputs, v))]
 
 
@@ -36,9 +39,9 @@ def test_every_function_has_a_row() -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_value_and_gradient_equal_pytorch(case: Case) -> None:
+def test_value_and_gradient_equal_pytorch(case: Case, device: str) -> None:
     torch = oracle("torch")
-    ours = value_and_gradients(case, tensors(case.inputs))
+    ours = value_and_gradients(case, tensors(case.inputs, device=device))
     inputs = [torch.tensor(a, requires_grad=True) for a in case.inputs]
     y = case.torch(torch, *inputs)
     v = torch.tensor(cotangent(tuple(y.shape)))
@@ -50,14 +53,15 @@ def test_value_and_gradient_equal_pytorch(case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_gradients_equal_finite_differences_to_second_order(case: Case) -> None:
-    assert case.order == 0 or mf.gradcheck(case.ours, tensors(case.inputs), order=case.order)
+def test_gradients_equal_finite_differences_to_second_order(case: Case, device: str) -> None:
+    inputs = tensors(case.inputs, device=device)
+    assert case.order == 0 or mf.gradcheck(case.ours, inputs, order=case.order)
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_float32_stays_float32_and_agrees_with_float64(case: Case) -> None:
+def test_float32_stays_float32_and_agrees_with_float64(case: Case, device: str) -> None:
     double = value_and_gradients(case, tensors(case.inputs))
-    single = value_and_gradients(case, tensors(case.inputs, np.float32))
+    single = value_and_gradients(case, tensors(case.inputs, np.float32, device))
     for a, b in zip(single, double, strict=True):
         assert a.dtype == np.float32
         np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-5)
@@ -92,12 +96,14 @@ def test_strided_inputs_give_the_same(case: Case) -> None:
 
 @pytest.mark.parametrize("shape", [(), (0,), (2, 0, 3)])
 @pytest.mark.parametrize("case", [c for c in CASES if c.values[0].elementwise])
-def test_elementwise_functions_take_0d_and_empty_inputs(case: Case, shape: tuple) -> None:
-    inputs = [np.full(shape, 0.7 - 0.2 * i) for i in range(len(case.inputs))]
-    results = value_and_gradients(case, tensors(tuple(inputs)))
+def test_elementwise_functions_take_0d_and_empty_inputs(
+    case: Case, shape: tuple, device: str
+) -> None:
+    arrays = tuple(np.full(shape, 0.7 - 0.2 * i) for i in range(len(case.inputs)))
+    results = value_and_gradients(case, tensors(arrays, device=device))
     assert all(a.shape == shape for a in results)
     if shape == ():
-        assert mf.gradcheck(case.ours, tensors(tuple(inputs)))
+        assert mf.gradcheck(case.ours, tensors(arrays, device=device))
 
 
 def test_reductions_take_0d_and_empty_inputs() -> None:
@@ -121,8 +127,8 @@ def test_reductions_take_0d_and_empty_inputs() -> None:
 # ---- where a derivative has a kink, the convention is PyTorch's ---------------------------------
 
 
-def gradients_at(f: Any, torch_f: Any, torch: ModuleType, *values: Any) -> None:
-    ours = [mf.Tensor(v, dtype=np.float64, requires_grad=True) for v in values]
+def gradients_at(device: str, f: Any, torch_f: Any, torch: ModuleType, *values: Any) -> None:
+    ours = tensors(tuple(np.array(v) for v in values), device=device)
     theirs = [torch.tensor(v, dtype=torch.float64, requires_grad=True) for v in values]
     f(*ours).sum().backward()
     torch_f(*theirs).sum().backward()
@@ -130,21 +136,22 @@ def gradients_at(f: Any, torch_f: Any, torch: ModuleType, *values: Any) -> None:
         np.testing.assert_array_equal(a.grad.numpy(), b.grad.numpy())
 
 
-def test_ties_and_kinks_follow_pytorch() -> None:
-    t = oracle("torch")
-    gradients_at(lambda x: x.max(axis=1), lambda x: x.amax(1), t, [[1.0, 3, 3], [2, 2, 2]])
-    gradients_at(lambda x: x.min(axis=0), lambda x: x.amin(0), t, [[1.0, 3], [1, 2], [1, 2]])
-    gradients_at(F.maximum, t.maximum, t, [1.0, 2, 3], [1.0, 3, 2])
-    gradients_at(F.minimum, t.minimum, t, [1.0, 2, 3], [1.0, 3, 2])
-    gradients_at(lambda x: x.clip(-1, 1), lambda x: x.clip(-1, 1), t, [-1.0, 1, 1.5, -2, 0])
-    gradients_at(F.relu, t.relu, t, [0.0, -1, 1])
-    gradients_at(F.abs, t.abs, t, [0.0, -1, 1])
-    gradients_at(lambda x: x**0, lambda x: x**0, t, [0.0, 2])
-    gradients_at(lambda x: x**1, lambda x: x**1, t, [0.0, 2])
-    gradients_at(lambda x: x**2, lambda x: x**2, t, [0.0, -2])
-    gradients_at(F.power, t.pow, t, [0.0, 0.0, 2.0, 0.0], [2.0, 1.0, 0.0, 0.0])
+def test_ties_and_kinks_follow_pytorch(device: str) -> None:
+    t, at = oracle("torch"), functools.partial(gradients_at, device)
+    at(lambda x: x.max(axis=1), lambda x: x.amax(1), t, [[1.0, 3, 3], [2, 2, 2]])
+    at(lambda x: x.min(axis=0), lambda x: x.amin(0), t, [[1.0, 3], [1, 2], [1, 2]])
+    at(F.maximum, t.maximum, t, [1.0, 2, 3], [1.0, 3, 2])
+    at(F.minimum, t.minimum, t, [1.0, 2, 3], [1.0, 3, 2])
+    at(lambda x: x.clip(-1, 1), lambda x: x.clip(-1, 1), t, [-1.0, 1, 1.5, -2, 0])
+    at(F.relu, t.relu, t, [0.0, -1, 1])
+    at(F.abs, t.abs, t, [0.0, -1, 1])
+    at(lambda x: x**0, lambda x: x**0, t, [0.0, 2])
+    at(lambda x: x**1, lambda x: x**1, t, [0.0, 2])
+    at(lambda x: x**2, lambda x: x**2, t, [0.0, -2])
+    at(lambda x: 0.0**x, lambda x: 0.0**x, t, [0.0, 2])
+    at(F.power, t.pow, t, [0.0, 0.0, 2.0, 0.0], [2.0, 1.0, 0.0, 0.0])
     pool = t.nn.functional.max_pool2d
-    gradients_at(lambda x: F.max_pool2d(x, 2), lambda x: pool(x, 2), t, np.ones((1, 1, 4, 4)))
+    at(lambda x: F.max_pool2d(x, 2), lambda x: pool(x, 2), t, np.ones((1, 1, 4, 4)))
 
 
 # ---- broadcasting, drawn at random --------------------------------------------------------------

@@ -10,6 +10,7 @@ import pytest
 from oracle import oracle
 
 from minift import optim
+from minift.backend import to_device
 from minift.kernels.tiles import tiles
 from minift.nn import Parameter
 from minift.optim import schedules
@@ -43,11 +44,13 @@ def gradient_at(step, shape, dtype):
 
 def set_gradients(params, step, dtype):
     for p in params:
-        p.grad = Tensor(gradient_at(step, p.shape, dtype))
+        p.grad = Tensor(gradient_at(step, p.shape, dtype), device=p.device)
 
 
-def run(name, settings, dtype, steps=100):
+def run(name, settings, dtype, steps=100, device="cpu"):
     params = [Parameter(array) for array in starts(dtype)]
+    for p in params:
+        p.data = to_device(p.data, device)
     optimizer = getattr(optim, name)(params, **settings)
     for step in range(steps):
         set_gradients(params, step, dtype)
@@ -70,9 +73,10 @@ def run_torch(name, settings, dtype, steps=100):
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-6), (np.float64, 1e-13)])
-def test_a_hundred_steps_are_torchs(case, dtype, tolerance):
+def test_a_hundred_steps_are_torchs(case, dtype, tolerance, device):
     name, settings = CASES[case]
-    for ours, theirs in zip(run(name, settings, dtype), run_torch(name, settings, dtype)):
+    after = run(name, settings, dtype, device=device)
+    for ours, theirs in zip(after, run_torch(name, settings, dtype)):
         assert ours.dtype == dtype
         np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)
 

@@ -112,6 +112,20 @@ def test_two_runs_with_one_seed_are_identical_and_replace_each_other(tmp_path, g
     assert without_times(other)["pretraining"] != without_times(first)["pretraining"]
 
 
+def test_every_device_comes_to_the_same_numbers(tmp_path, glosses, device):
+    here = without_times(go(tmp_path / "cpu", seeds=1))
+    there = without_times(go(tmp_path / device, seeds=1, device=device))
+    expected = here.pop("pretraining")
+    assert there.pop("pretraining") == pytest.approx(expected, abs=1e-5)
+    assert there == here
+    losses = [
+        [r["loss"] for r in read_records(tmp_path / place / "train.jsonl") if "loss" in r]
+        for place in ("cpu", device)
+    ]
+    assert len(losses[0]) > 10
+    np.testing.assert_allclose(losses[1], losses[0], rtol=0, atol=1e-5)
+
+
 def test_the_saved_model_is_pretrained_had_most_labels_and_won_on_development(tmp_path, glosses):
     go(tmp_path)
     model = models.load(tmp_path / "model")

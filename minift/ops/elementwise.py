@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from minift import kernels
-from minift.autograd import Op, op
-from minift.backend import xp
+from minift.autograd import Op, beside, check_one_device, op
+from minift.backend import is_array, xp
 from minift.tensor import Tensor, as_array
 
 # ---- broadcasting and dtypes, once for all binary ops -------------------------------------------
@@ -179,7 +179,9 @@ def _share(winner, loser):
 
 def where(condition: Any, a: Any, b: Any) -> Tensor:
     """a where the condition holds, b elsewhere; all three broadcast."""
-    return _where(a, b, condition=as_array(condition).astype(bool))
+    arrays = [as_array(x) for x in (a, b) if isinstance(x, Tensor) or is_array(x)]
+    chosen = beside("where", arrays[0], condition) if arrays else as_array(condition)
+    return _where(a, b, condition=chosen.astype(bool))
 
 
 @op
@@ -187,7 +189,8 @@ def _where(a, b, *, condition):
     like_a = getattr(a, "shape", ()), getattr(a, "dtype", None)
     like_b = getattr(b, "shape", ()), getattr(b, "dtype", None)
     a, b = common_dtype(a, b)
-    return xp(condition).where(condition, a, b), (
+    m = xp(a if hasattr(a, "dtype") else b if hasattr(b, "dtype") else condition)
+    return m.where(condition, a, b), (
         lambda g: _fit(_where.on(g, g * 0.0, condition=condition), *like_a),
         lambda g: _fit(_where.on(g * 0.0, g, condition=condition), *like_b),
     )
@@ -316,10 +319,18 @@ def _astype(x, *, dtype):
 # ---- comparisons: booleans, no gradient ---------------------------------------------------------
 
 
+def _operand(x: Any) -> Any:
+    """A number as it is, so that it serves on every device; all else as a raw array."""
+    number = x.item() if isinstance(x, np.generic) else x
+    return number if isinstance(number, (bool, int, float)) else as_array(x)
+
+
 def _comparison(name: str) -> Callable[[Any, Any], Tensor]:
     def compare(a: Any, b: Any) -> Tensor:
-        a, b = as_array(a), as_array(b)
-        return Tensor(getattr(xp(a), name)(a, b))
+        a, b = _operand(a), _operand(b)
+        check_one_device(name, a, b)
+        m = xp(a if is_array(a) else b if is_array(b) else as_array(a))
+        return Tensor(getattr(m, name)(a, b))
 
     compare.__name__ = name
     compare.__doc__ = f"numpy.{name} as a boolean Tensor."

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from minift.autograd import check_one_device
+from minift.autograd import beside
 from minift.backend import Array, xp
 from minift.ops.elementwise import abs, exp, mul, softplus, sqrt
 from minift.ops.neural import log_softmax, row_cross_entropy
 from minift.ops.products import matmul
 from minift.ops.reduce import mean, sum
 from minift.ops.shape import getitem, reshape, swapaxes
-from minift.tensor import Tensor, as_array
+from minift.tensor import Tensor
 
 
 def _reduced(loss: Tensor, reduction: str) -> Tensor:
@@ -102,8 +102,7 @@ def focal_loss(
 
 def _picked(name: str, x: Tensor, target: Any, ignore_index: int) -> tuple[Tensor, Array, Array]:
     """The rows that count, (n, C), their classes (n,), and a mask of the shape of target."""
-    classes = as_array(target)
-    check_one_device(name, x.data, classes)
+    classes = beside(name, x.data, target)
     if classes.dtype.kind not in "iu":
         raise TypeError(f"{name}: targets are integer classes, got {classes.dtype}")
     if x.ndim == 0 or x.shape[:-1] != classes.shape:
@@ -124,8 +123,7 @@ def _picked(name: str, x: Tensor, target: Any, ignore_index: int) -> tuple[Tenso
 def _class_weights(name: str, rows: Tensor, weight: Any) -> Array | None:
     if weight is None:
         return None
-    w = as_array(weight).astype(rows.dtype)
-    check_one_device(name, rows.data, w)
+    w = beside(name, rows.data, weight).astype(rows.dtype)
     if w.shape != (rows.shape[-1],):
         raise ValueError(f"{name}: {w.shape} weights for {rows.shape[-1]} classes")
     return w

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from minift import kernels
-from minift.autograd import check_one_device, op
-from minift.backend import Array, random, to_device, xp
+from minift.autograd import beside, check_one_device, op
+from minift.backend import Array, device_of, random, scatter_add, to_device, xp
 from minift.ops.elementwise import erf
 from minift.ops.reduce import mean, normalized_axes, var
 from minift.ops.shape import concatenate, reshape
-from minift.tensor import Tensor, as_array
+from minift.tensor import Tensor
 
 
 def constant(x: Any) -> Any:
@@ -71,7 +71,7 @@ def _log_softmax(x, *, axis):
 @op(fused=kernels.cross_entropy)
 def row_cross_entropy(logits, *, target):
     """−log softmax(logits)[target] per row: (N, C), integers (N,) -> (N,)."""
-    rows = np.arange(len(target))
+    rows = xp(target).arange(len(target))
     z = logits - _finite_top("cross_entropy", logits, 1)
     log_p = z - xp(z).log(xp(z).exp(z).sum(axis=1, keepdims=True))
     one_hot = xp(target).zeros(logits.shape, logits.dtype)
@@ -195,7 +195,7 @@ def _dropout(x, *, p, key):
 def _keep(like: Array, shape: tuple[int, ...], p: float, key: tuple[int, int]) -> Array:
     """The mask, already divided by 1 − p, in the dtype and on the device of `like`."""
     mask = kernels.keep_mask(shape, p, key).astype(like.dtype) * (1 / (1 - p) if p < 1 else 0)
-    return to_device(mask, "cpu" if isinstance(like, np.ndarray) else "cuda")
+    return to_device(mask, device_of(like))
 
 
 @op
@@ -213,7 +213,7 @@ def gradient_reversal(x: Any, scale: float = 1.0) -> Tensor:
 
 def embedding(ids: Any, weight: Any) -> Tensor:
     """Rows of `weight` (V, C) by integer ids (...) -> (..., C). Raises IndexError out of range."""
-    ids = as_array(ids)
+    ids = beside("embedding", constant(weight), ids)
     if ids.dtype.kind not in "iu":
         raise TypeError(f"embedding: ids are integers, got {ids.dtype}")
     V = weight.shape[0]
@@ -236,8 +236,8 @@ def scatter_rows(g, *, ids, n_rows):
     if isinstance(g, Tensor):
         y = scatter_rows(g, ids=ids, n_rows=n_rows)
     else:
-        one_hot = (xp(g).arange(n_rows).reshape(-1, 1) == ids).astype(g.dtype)  # (V, N)
-        y = one_hot @ g
+        y = xp(g).zeros((n_rows, g.shape[-1]), g.dtype)
+        scatter_add(y, ids, g)
     return y, (lambda h: h[ids],)
 
 
@@ -265,10 +265,9 @@ def _attention_bias(like: Array, shape: tuple[int, ...], mask: Any, causal: bool
     """What is added to the scores of `shape`: 0 or −inf (or the float mask); None for nothing."""
     m, bias = xp(like), None
     if mask is not None:
-        bias = as_array(mask)
-        check_one_device("attention", like, bias)
+        bias = beside("attention", like, mask)
         try:
-            m.broadcast_shapes(bias.shape, shape)
+            np.broadcast_shapes(bias.shape, shape)
         except ValueError:
             raise ValueError(f"attention: the mask {bias.shape} must fit scores {shape}") from None
         if bias.dtype.kind in "biu":

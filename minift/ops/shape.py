@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from minift import backend
-from minift.autograd import check_one_device, op
+from minift.autograd import beside, check_one_device, op
 from minift.backend import xp
 from minift.ops.elementwise import unbroadcast
-from minift.tensor import Axis, Tensor, as_array
+from minift.tensor import Axis, Tensor
 
 # ---- new shape, same elements -------------------------------------------------------------------
 
@@ -131,15 +131,16 @@ def _swapaxes(x, *, axis1, axis2):
 
 def getitem(x: Any, index: Any) -> Tensor:
     """x[index] with NumPy's rules; an element taken twice gets both gradients."""
+    x = x if isinstance(x, Tensor) else Tensor(x)
     parts = index if isinstance(index, tuple) else (index,)
-    return _getitem(x, index=tuple(_raw_index(part) for part in parts))
+    return _getitem(x, index=tuple(_raw_index(x.data, part) for part in parts))
 
 
-def _raw_index(part: Any) -> Any:
+def _raw_index(x: Any, part: Any) -> Any:
     """Slices, numbers, None and ... as they are; lists and tensors as integer/bool arrays."""
     if part is None or part is Ellipsis or isinstance(part, (slice, int, np.integer)):
         return part
-    array = as_array(part)
+    array = beside("getitem", x, part)
     if array.size == 0 and isinstance(part, list):
         array = array.astype(np.int64)
     if array.dtype.kind not in "iub":
@@ -174,16 +175,17 @@ def _put(g, *, index, shape):
 def take_along_axis(x: Any, indices: Any, axis: int) -> Tensor:
     """x[..., indices[..., i, ...], ...]: NumPy's take_along_axis (other axes broadcast)."""
     x = x if isinstance(x, Tensor) else Tensor(x)
-    return getitem(x, _along_axis("take_along_axis", as_array(indices), axis, x.ndim))
+    return getitem(x, _along_axis("take_along_axis", x, indices, axis))
 
 
 def gather(x: Any, axis: int, index: Any) -> Tensor:
     """PyTorch's gather: y[i][j] = x[index[i][j]][j] for axis 0; index may be smaller than x."""
     x = x if isinstance(x, Tensor) else Tensor(x)
-    return getitem(x, _along_axis("gather", as_array(index), axis, x.ndim))
+    return getitem(x, _along_axis("gather", x, index, axis))
 
 
-def _along_axis(name: str, index: Any, axis: int, ndim: int) -> tuple[Any, ...]:
+def _along_axis(name: str, x: Tensor, indices: Any, axis: int) -> tuple[Any, ...]:
+    index, ndim = beside(name, x.data, indices), x.ndim
     if index.dtype.kind not in "iu":
         raise TypeError(f"{name}: indices are integers, got {index.dtype}")
     if index.ndim != ndim:

@@ -1,0 +1,59 @@
+"""The `device` fixture, and the pretended GPU for those who ask for it.
+
+Tests that take `device` run on the CPU and, marked "cuda", on a GPU:
+
+    pytest -m cuda                          where there is one; else they are skipped
+    MINIFT_PRETEND_GPU=1 pytest -m cuda     on the pretended one of `tests/gpu/pretend.py`
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from gpu import pretend
+
+from minift.backend import cuda
+
+PRETENDED = os.environ.get("MINIFT_PRETEND_GPU") == "1"
+REQUIRED = os.environ.get("MINIFT_REQUIRE_ORACLES") == "1"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if PRETENDED and pretend.missing() is None:
+        assert config.cache is not None
+        pretend.install(config.cache.mkdir("pretended-gpu"))
+
+
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
+def device(request: pytest.FixtureRequest) -> Iterator[str]:
+    """ "cpu", then "cuda" where a GPU is there or pretended."""
+    if request.param == "cuda":
+        need_cuda()
+    yield request.param
+    pretend.check()
+
+
+@pytest.fixture
+def pretended_gpu() -> Iterator[None]:
+    """For tests of the pretended GPU itself."""
+    if not PRETENDED:
+        skip("MINIFT_PRETEND_GPU=1 asks for the pretended GPU")
+    need_cuda()
+    yield
+    pretend.check()
+
+
+def need_cuda() -> None:
+    """Skip the test where CUDA does not work, and say why; fail it where CI promised CUDA."""
+    reason = pretend.missing() if PRETENDED else cuda.why_not()
+    if reason is not None:
+        skip(reason if PRETENDED else f"no GPU here ({reason}); see tests/conftest.py")
+    assert cuda.why_not() is None, cuda.why_not()
+
+
+def skip(reason: str) -> None:
+    if REQUIRED and PRETENDED:
+        pytest.fail(f"MINIFT_REQUIRE_ORACLES=1, but {reason}")
+    pytest.skip(reason)
