@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+from collections import Counter
 from typing import Any
 
 from gpu.capsules import exchange
@@ -20,6 +21,9 @@ libc = ctypes.CDLL(None)
 libc.aligned_alloc.restype = ctypes.c_void_p
 libc.aligned_alloc.argtypes = [ctypes.c_size_t, ctypes.c_size_t]
 libc.free.argtypes = [ctypes.c_void_p]
+
+copies: Counter[int] = Counter()  # cudaMemcpyKind -> how many there were
+TO_DEVICE = 1
 
 handles = itertools.count(1)  # of streams, events, modules and functions
 
@@ -62,7 +66,8 @@ def free(address: int, *_: int) -> None:
     libc.free(address)
 
 
-def copy(target: int, source: int, size: int, *_: int) -> None:
+def copy(target: int, source: int, size: int, kind: int, *_: int) -> None:
+    copies[kind] += 1
     ctypes.memmove(target, source, size)
 
 

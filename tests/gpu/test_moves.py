@@ -1,0 +1,56 @@
+"""What crosses to the device in a training step: the batch, and nothing that nobody asked for.
+
+CuPy moves a NumPy index at every use without a word, so a value alone would not show the mistake.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import minift as mf
+from gpu.memory import TO_DEVICE, copies
+from minift import functional as F
+from minift import optim
+from minift.models import BertConfig, BertForMaskedLM
+from minift.objectives import MaskedLM
+
+pytestmark = [pytest.mark.cuda, pytest.mark.usefixtures("pretended_gpu")]
+
+
+def test_a_copy_is_seen() -> None:
+    x = mf.zeros(3, device="cuda")
+    copies.clear()
+    x[[0, 2]]  # a list is moved once, by getitem
+    assert copies[TO_DEVICE] == 1
+
+
+def test_a_training_step_moves_the_batch_and_nothing_else_to_the_device() -> None:
+    config = BertConfig(
+        vocab_size=20, hidden_size=8, num_hidden_layers=2, num_attention_heads=2,
+        intermediate_size=16, hidden_dropout_prob=0, attention_probs_dropout_prob=0,
+    )  # fmt: skip
+    model = BertForMaskedLM(config).to("cuda")
+    optimizer = optim.AdamW(model.parameters(), lr=1e-3)
+    ids = np.arange(12).reshape(2, 6)
+    real = np.array([[1] * 6, [1] * 4 + [0] * 2])
+    labels = np.where(ids % 3 == 0, ids, -100)
+    batch = {"input_ids": ids, "attention_mask": real, "token_type_ids": ids % 2, "labels": labels}
+    copies.clear()
+    loss, _ = MaskedLM()(model, batch)
+    assert copies[TO_DEVICE] == 5  # ids, mask, segments, positions of hidden words, those words
+    loss.backward()
+    optim.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+    assert copies[TO_DEVICE] == 5
+
+
+def test_losses_of_targets_on_the_device_move_nothing() -> None:
+    logits = mf.Tensor(np.eye(4, 3), requires_grad=True, device="cuda")
+    target = mf.Tensor([0, 2, -100, 1], device="cuda")
+    weight = mf.Tensor([1.0, 2.0, 0.5], device="cuda")
+    copies.clear()
+    for f in (F.cross_entropy, F.nll_loss, F.focal_loss):
+        for reduction in ("mean", "none"):
+            f(logits, target, weight=weight, reduction=reduction).sum().backward()
+    assert copies[TO_DEVICE] == 0
