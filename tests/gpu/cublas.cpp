@@ -38,9 +38,9 @@ static void gemv(int ta, int m, int n, T alpha, const T* A, int lda, const T* x,
 }
 
 template <class T>
-static Status gemm_of(int ta, int tb, int m, int n, int k, const void* alpha, const void* A, int lda,
-                      long long sa, const void* B, int ldb, long long sb, const void* beta, void* C,
-                      int ldc, long long sc, int batch) {
+static Status gemm_of(int ta, int tb, int m, int n, int k, const void* alpha, const void* A,
+                      int lda, long long sa, const void* B, int ldb, long long sb,
+                      const void* beta, void* C, int ldc, long long sc, int batch) {
   for (int i = 0; i < batch; i++)
     gemm<T>(ta, tb, m, n, k, *(const T*)alpha, (const T*)A + i * sa, lda, (const T*)B + i * sb, ldb,
             *(const T*)beta, (T*)C + i * sc, ldc);

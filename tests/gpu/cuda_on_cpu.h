@@ -89,11 +89,14 @@ template <class T> static T shuffle(T value, int lane) {
   __syncwarp();
   return result;
 }
-static inline int lane_() { return current & 31; }
-template <class T> T __shfl_sync(unsigned, T v, int lane, int = 32) { return shuffle(v, lane & 31); }
-template <class T> T __shfl_up_sync(unsigned, T v, int n, int = 32) { return shuffle(v, lane_() - n); }
-template <class T> T __shfl_down_sync(unsigned, T v, int n, int = 32) { return shuffle(v, lane_() + n); }
-template <class T> T __shfl_xor_sync(unsigned, T v, int n, int = 32) { return shuffle(v, lane_() ^ n); }
+static inline int own() { return current & 31; }
+template <class T> T __shfl_sync(unsigned, T v, int n, int = 32) { return shuffle(v, n & 31); }
+template <class T>
+T __shfl_up_sync(unsigned, T v, int n, int = 32) { return shuffle(v, own() - n); }
+template <class T>
+T __shfl_down_sync(unsigned, T v, int n, int = 32) { return shuffle(v, own() + n); }
+template <class T>
+T __shfl_xor_sync(unsigned, T v, int n, int = 32) { return shuffle(v, own() ^ n); }
 
 // ---- atomics (nobody interrupts a thread) and intrinsics ---------------------------------------
 
@@ -201,8 +204,8 @@ template <class... A> struct Call {
 };
 
 template <class... A>
-static void launch(void (*kernel)(A...), Triple grid, Triple block, unsigned shared, void** arguments,
-                   bool has_barriers) {
+static void launch(void (*kernel)(A...), Triple grid, Triple block, unsigned shared,
+                   void** arguments, bool has_barriers) {
   Call<A...> call{kernel, arguments};
   body = Call<A...>::run;
   body_argument = &call;
