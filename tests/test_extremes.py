@@ -104,3 +104,16 @@ def test_rows_without_variance_and_denormals() -> None:
     tiny = mf.full((2, 4), 1e-42)
     assert np.isfinite(F.layer_norm(tiny, mf.ones(4), mf.zeros(4)).data).all()
     np.testing.assert_allclose(F.softmax(tiny).data, 0.25)
+
+
+def test_infinite_scores_and_logits_raise_where_pytorch_gives_nan() -> None:
+    infinite = np.zeros((1, 1, 3, 3), np.float32)
+    infinite[0, 0, 1, 1] = np.inf
+    x = mf.ones(1, 1, 3, 4)
+    with pytest.raises(ValueError, match="attention: a score is infinite"):
+        F.scaled_dot_product_attention(x, x, x, mask=infinite)
+    with pytest.raises(ValueError, match="attention: a score is infinite"):
+        F.self_attention(mf.ones(1, 3, 12), 1, mask=infinite)
+    for logit in (np.inf, -np.inf):
+        with pytest.raises(ValueError, match="infinite logits have no finite loss"):
+            F.binary_cross_entropy_with_logits(mf.Tensor([logit]), mf.Tensor([1.0]))

@@ -61,12 +61,15 @@ def self_attention(
 
 def _softmax(p: np.ndarray, bias: Any) -> None:
     """In place over the last axis; a row that may look nowhere becomes zeros."""
+    if bias is not None:
+        p += bias
+    top = p.max(axis=-1, keepdims=True)
+    if (top == np.inf).any():
+        raise ValueError("attention: a score is infinite, so it has no share")
     if bias is None:
-        p -= p.max(axis=-1, keepdims=True)
+        p -= top
         exp_over_sum(p)
         return
-    p += bias
-    top = p.max(axis=-1, keepdims=True)
     blind = top == -np.inf
     p -= np.where(blind, 0, top)
     np.exp(p, out=p)

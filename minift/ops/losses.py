@@ -168,9 +168,11 @@ def binary_cross_entropy_with_logits(
 ) -> Tensor:
     """−t·log σ(x) − (1 − t)·log(1 − σ(x)), targets t in [0, 1] of the shape of x.
 
-    `pos_weight` multiplies the first term.
+    `pos_weight` multiplies the first term. Raises ValueError for infinite logits.
     """
     x, target = _same_shape("binary_cross_entropy_with_logits", x, target)
+    if xp(x.data).isinf(x.data).any():
+        raise ValueError("binary_cross_entropy_with_logits: infinite logits have no finite loss")
     if pos_weight is None:  # −t·log σ(x) − (1 − t)·log(1 − σ(x)) = softplus(x) − t·x
         return _reduced(softplus(x) - target * x, reduction)
     return _reduced(target * pos_weight * softplus(-x) + (1 - target) * softplus(x), reduction)

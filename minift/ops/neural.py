@@ -301,6 +301,8 @@ def _attention(q, k, v, *, bias, dropout, key):
 def _attention_weights(scores: Any) -> Any:
     """Softmax over the last axis in which a row of −inf alone becomes zeros."""
     top = constant(scores).max(axis=-1, keepdims=True)
+    if (top == math.inf).any():
+        raise ValueError("attention: a score is infinite, so it has no share")
     blind = top == -math.inf
     e = xp(scores).exp(scores - xp(top).where(blind, 0, top).astype(top.dtype))
     return e / (e.sum(axis=-1, keepdims=True) + blind.astype(top.dtype))
