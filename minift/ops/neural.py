@@ -16,18 +16,14 @@ from minift import kernels
 from minift.autograd import beside, check_one_device, op
 from minift.backend import Array, device_of, random, scatter_add, to_device, xp
 from minift.ops.elementwise import erf
-from minift.ops.reduce import mean, normalized_axes, var
-from minift.ops.shape import concatenate, reshape
+from minift.ops.reduce import mean, var
+from minift.ops.shape import concatenate, one_axis, reshape
 from minift.tensor import Tensor
 
 
 def constant(x: Any) -> Any:
     """x outside the graph, for a term that cancels in the derivative."""
     return x.data if isinstance(x, Tensor) else x
-
-
-def _axis(name: str, axis: int, ndim: int) -> int:
-    return normalized_axes(name, axis, ndim)[0]
 
 
 # ---- distributions ------------------------------------------------------------------------------
@@ -40,7 +36,7 @@ def softmax(x: Any, axis: int = -1) -> Tensor:
 
 @op(fused=kernels.softmax)
 def _softmax(x, *, axis):
-    axis = _axis("softmax", axis, x.ndim)
+    axis = one_axis("softmax", axis, x.ndim)
     e = xp(x).exp(x - _finite_top("softmax", x, axis))
     y = e / e.sum(axis=axis, keepdims=True)
     return y, (lambda g: y * (g - (g * y).sum(axis=axis, keepdims=True)),)
@@ -62,7 +58,7 @@ def log_softmax(x: Any, axis: int = -1) -> Tensor:
 
 @op
 def _log_softmax(x, *, axis):
-    axis = _axis("log_softmax", axis, x.ndim)
+    axis = one_axis("log_softmax", axis, x.ndim)
     z = x - _finite_top("log_softmax", x, axis)
     y = z - xp(z).log(xp(z).exp(z).sum(axis=axis, keepdims=True))
     return y, (lambda g: g - xp(y).exp(y) * g.sum(axis=axis, keepdims=True),)

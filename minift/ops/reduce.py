@@ -9,20 +9,17 @@ import numpy as np
 from minift.autograd import op
 from minift.backend import xp
 from minift.ops.elementwise import exp, floating, log
+from minift.ops.shape import one_axis
 from minift.tensor import Axis, Tensor, as_array
 
 
 def normalized_axes(name: str, axis: Axis, ndim: int) -> tuple[int, ...]:
     """`axis` as a tuple of numbers in [0, ndim); None means all. Raises ValueError."""
     axes = range(ndim) if axis is None else (axis,) if isinstance(axis, (int, np.integer)) else axis
-    found = []
-    for a in axes:
-        if not -ndim <= a < ndim:
-            raise ValueError(f"{name}: axis {a} does not exist in a tensor of {ndim} axes")
-        found.append(a % ndim)
+    found = tuple(one_axis(name, a, ndim) for a in axes)
     if len(set(found)) != len(found):
         raise ValueError(f"{name}: axis {axis} names an axis twice")
-    return tuple(found)
+    return found
 
 
 def _spread(g: Any, shape: tuple[int, ...], axes: tuple[int, ...]) -> Any:

@@ -39,8 +39,8 @@ def flatten(x: Any, start_axis: int = 0, end_axis: int = -1) -> Tensor:
     x = x if isinstance(x, Tensor) else Tensor(x)
     if x.ndim == 0:
         return reshape(x, (1,))
-    start = _one_axis("flatten", start_axis, x.ndim)
-    end = _one_axis("flatten", end_axis, x.ndim)
+    start = one_axis("flatten", start_axis, x.ndim)
+    end = one_axis("flatten", end_axis, x.ndim)
     if start > end:
         raise ValueError(f"flatten: start_axis {start_axis} comes after end_axis {end_axis}")
     folded = int(np.prod(x.shape[start : end + 1]))
@@ -54,7 +54,7 @@ def squeeze(x: Any, axis: Axis = None) -> Tensor:
         drop = {i for i, n in enumerate(x.shape) if n == 1}
     else:
         axes = (axis,) if isinstance(axis, (int, np.integer)) else axis
-        drop = {_one_axis("squeeze", a, x.ndim) for a in axes}
+        drop = {one_axis("squeeze", a, x.ndim) for a in axes}
     for i in drop:
         if x.shape[i] != 1:
             raise ValueError(f"squeeze: axis {i} has length {x.shape[i]}, not 1")
@@ -64,11 +64,12 @@ def squeeze(x: Any, axis: Axis = None) -> Tensor:
 def unsqueeze(x: Any, axis: int) -> Tensor:
     """A new axis of length 1 that becomes axis number `axis`."""
     x = x if isinstance(x, Tensor) else Tensor(x)
-    position = _one_axis("unsqueeze", axis, x.ndim + 1)
+    position = one_axis("unsqueeze", axis, x.ndim + 1)
     return reshape(x, (*x.shape[:position], 1, *x.shape[position:]))
 
 
-def _one_axis(name: str, axis: int, ndim: int) -> int:
+def one_axis(name: str, axis: int, ndim: int) -> int:
+    """`axis` as a number in [0, ndim). Raises ValueError."""
     if not -ndim <= axis < ndim:
         raise ValueError(f"{name}: axis {axis} does not exist in a tensor of {ndim} axes")
     return axis % ndim
@@ -108,7 +109,7 @@ def transpose(x: Any, axes: Sequence[int] | None = None) -> Tensor:
 @op
 def _transpose(x, *, axes):
     axes = tuple(range(x.ndim))[::-1] if axes is None else axes
-    order = tuple(_one_axis("transpose", a, x.ndim) for a in axes)
+    order = tuple(one_axis("transpose", a, x.ndim) for a in axes)
     if sorted(order) != list(range(x.ndim)):
         raise ValueError(f"transpose: {axes} is no order of the {x.ndim} axes")
     back = tuple(order.index(i) for i in range(len(order)))
@@ -122,7 +123,7 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Tensor:
 
 @op
 def _swapaxes(x, *, axis1, axis2):
-    i, j = _one_axis("swapaxes", axis1, x.ndim), _one_axis("swapaxes", axis2, x.ndim)
+    i, j = one_axis("swapaxes", axis1, x.ndim), one_axis("swapaxes", axis2, x.ndim)
     return x.swapaxes(i, j), (lambda g: g.swapaxes(i, j),)
 
 
@@ -190,7 +191,7 @@ def _along_axis(name: str, x: Tensor, indices: Any, axis: int) -> tuple[Any, ...
         raise TypeError(f"{name}: indices are integers, got {index.dtype}")
     if index.ndim != ndim:
         raise ValueError(f"{name}: the indices have {index.ndim} axes, the tensor {ndim}")
-    axis = _one_axis(name, axis, ndim)
+    axis = one_axis(name, axis, ndim)
     grid = [
         xp(index).arange(n).reshape((1,) * i + (n,) + (1,) * (ndim - i - 1))
         for i, n in enumerate(index.shape)
@@ -201,7 +202,7 @@ def _along_axis(name: str, x: Tensor, indices: Any, axis: int) -> tuple[Any, ...
 def split(x: Any, size: int | Sequence[int], axis: int = 0) -> list[Tensor]:
     """Cut along `axis` into pieces of `size` (the last may be shorter), or of the sizes given."""
     x = x if isinstance(x, Tensor) else Tensor(x)
-    axis = _one_axis("split", axis, x.ndim)
+    axis = one_axis("split", axis, x.ndim)
     n = x.shape[axis]
     if isinstance(size, (int, np.integer)):
         if size < 1:
@@ -239,7 +240,7 @@ def concatenate(tensors: Sequence[Any], axis: int = 0) -> Tensor:
 
 @op
 def _concatenate(*xs, axis):
-    axis = _one_axis("concatenate", axis, xs[0].ndim)
+    axis = one_axis("concatenate", axis, xs[0].ndim)
     shapes = {x.shape[:axis] + x.shape[axis + 1 :] for x in xs}
     if len(shapes) > 1 or len({x.ndim for x in xs}) > 1:
         raise ValueError(f"concatenate: shapes {[x.shape for x in xs]} differ off axis {axis}")
