@@ -43,7 +43,7 @@ def test_python_in_the_readme_runs_and_prints_what_it_says(
 LAYERS = [
     "backend", "kernels", "tape", "tensor", "autograd", "ops", "factories", "gradcheck", "nn",
     "hub", "data", "models", "objectives", "optim", "metrics", "baselines", "train", "finetune",
-    "plot", "quickstart", "cli",
+    "plot", "quickstart", "jobs", "cli",
 ]  # fmt: skip
 CYCLE = {("tensor", "autograd"), ("tensor", "ops"), ("tape", "autograd"), ("tape", "tensor")}
 
