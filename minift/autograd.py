@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from minift import backend
+from minift import backend, kernels
 from minift.backend import Array
 from minift.tape import Node, Tape, recording
 from minift.tensor import Tensor, as_array
@@ -32,13 +32,16 @@ OpBody: TypeAlias = Callable[..., tuple[Any, Any]]
 class Op:
     """An op body made callable on tensors; see `op`.
 
-    `plain` is the body itself (raw arrays or Tensors in; value and derivatives out), `fused` a
-    faster routine with the same contract for NumPy arrays, or None.
+    `plain` is the body itself (raw arrays or Tensors in; value and derivatives out). Faster
+    routines with the same contract, or None: `fused` for NumPy arrays, `cuda` for CuPy's.
     """
 
-    def __init__(self, plain: OpBody, fused: OpBody | None = None) -> None:
+    def __init__(
+        self, plain: OpBody, fused: OpBody | None = None, cuda: OpBody | None = None
+    ) -> None:
         functools.update_wrapper(self, plain)
-        self.plain, self.fused = plain, fused
+        self.plain, self.fused, self.cuda = plain, fused, cuda
+        self.has_kernel = fused is not None or cuda is not None
         self.name = plain.__name__.strip("_")
 
     def __call__(self, *inputs: Any, **settings: Any) -> Tensor:
@@ -78,10 +81,18 @@ class Op:
             return self(*inputs, **settings)
         return self._apply(inputs, settings)[0]
 
-    def _apply(self, arrays: Sequence[Any], settings: dict[str, Any]) -> tuple[Array, Any]:
-        body = self.plain
+    def _kernel_for(self, arrays: Sequence[Any]) -> OpBody:
+        """The kernel of the device on which the arrays lie; the plain formula if it has none."""
+        if kernels.Choice.plain:
+            return self.plain
         if self.fused is not None and all(a is None or type(a) is np.ndarray for a in arrays):
-            body = self.fused
+            return self.fused
+        if self.cuda is not None and kernels.cuda.take(arrays):
+            return self.cuda
+        return self.plain
+
+    def _apply(self, arrays: Sequence[Any], settings: dict[str, Any]) -> tuple[Array, Any]:
+        body = self._kernel_for(arrays) if self.has_kernel else self.plain
         try:
             result = body(*arrays, **settings)
         except TypeError:
@@ -98,7 +109,9 @@ class Op:
         return (np.asarray(value) if isinstance(value, np.generic) else value), derivatives
 
 
-def op(body: OpBody | None = None, *, fused: OpBody | None = None) -> Any:
+def op(
+    body: OpBody | None = None, *, fused: OpBody | None = None, cuda: OpBody | None = None
+) -> Any:
     """Make an op: a function of raw arrays that returns its value and its derivatives.
 
         @mf.op
@@ -112,7 +125,9 @@ def op(body: OpBody | None = None, *, fused: OpBody | None = None) -> Any:
     g. A body that uses only operators, array methods and `xp(x)` functions can be
     differentiated any number of times: it is then run on Tensors.
     """
-    return Op(body, fused) if body is not None else functools.partial(op, fused=fused)
+    if body is None:
+        return functools.partial(op, fused=fused, cuda=cuda)
+    return Op(body, fused, cuda)
 
 
 def _result(value: Array, node: Node | None, inputs: tuple[Any, ...]) -> Tensor:

@@ -134,7 +134,7 @@ class Tensor:
         """The single value as a Python number; ValueError if there is not exactly one."""
         if self.size != 1:
             raise ValueError(f"item: the tensor has {self.size} values, not one: {self.shape}")
-        return self._data.item()
+        return backend.to_numpy(self._data).item()
 
     def to(self, device: str) -> Tensor:
         """This tensor on "cpu" or "cuda"; itself if it is there already."""

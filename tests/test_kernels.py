@@ -105,3 +105,15 @@ def test_tiles_cover_every_row_once() -> None:
     for rows, width in [(0, 5), (1, 10**7), (1000, 300), (TILE, 1)]:
         covered = [i for s in tiles(rows, width) for i in range(rows)[s]]
         assert covered == list(range(rows))
+
+
+def test_plain_formulas_leave_the_kernels_aside() -> None:
+    x = np.linspace(-3, 3, 7).astype(np.float32)
+    fused, plain = kernels.gelu(x)[0], neural._gelu.plain(x)[0]
+    assert (fused != plain).any()  # other approximations of the same function
+    with kernels.plain_formulas():
+        np.testing.assert_array_equal(neural._gelu(x).numpy(), plain)
+        with kernels.plain_formulas():
+            pass
+        np.testing.assert_array_equal(neural._gelu(x).numpy(), plain)
+    np.testing.assert_array_equal(neural._gelu(x).numpy(), fused)

@@ -49,16 +49,19 @@ def device_of(array: Array) -> str:
 def to_device(array: Array, device: str) -> Array:
     """Copy `array` to "cpu" or "cuda"; an array that is already there is returned as it is.
 
-    Raises ValueError for another name and RuntimeError, with the reason, where CUDA is missing.
+    Raises ValueError for another name and RuntimeError, with the reason, where CUDA is missing;
+    on the way to the CPU also what kernels could not say before (`trouble.py`).
     """
     if device not in ("cpu", "cuda"):
         raise ValueError(f'device must be "cpu" or "cuda", got {device!r}')
     if device == device_of(array):
         return array
-    if device == "cpu":
-        return array.get()
-    from minift.backend import cuda
+    from minift.backend import cuda, trouble
 
+    if device == "cpu":
+        values = array.get()
+        trouble.check()
+        return values
     return cuda.module().asarray(array)
 
 

@@ -8,7 +8,9 @@ the backward pass only what it needs.
 Not here: formulas to learn from. Read those in `minift/ops/neural.py` first.
 """
 
+from minift.kernels import cuda
 from minift.kernels.attention import self_attention
+from minift.kernels.choice import Choice, plain_formulas
 from minift.kernels.dropout import dropout, keep_mask
 from minift.kernels.erf import erf
 from minift.kernels.gelu import gelu
@@ -16,12 +18,15 @@ from minift.kernels.layer_norm import layer_norm
 from minift.kernels.rows import cross_entropy, scatter_rows, softmax
 
 __all__ = [
+    "Choice",
     "cross_entropy",
+    "cuda",
     "dropout",
     "erf",
     "gelu",
     "keep_mask",
     "layer_norm",
+    "plain_formulas",
     "scatter_rows",
     "self_attention",
     "softmax",
