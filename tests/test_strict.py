@@ -22,7 +22,7 @@ from strict.functions import AT, REDUCE
 from strict.misuses import LAWFUL, REFUSED, STRICTER, ingredients
 
 import minift as mf
-from minift import nn, optim
+from minift import kernels, nn, optim
 from minift.backend import cuda, xp
 from minift.models import BertConfig, BertForMaskedLM
 from minift.objectives import MaskedLM
@@ -160,9 +160,9 @@ def test_the_double_is_found_by_import_and_gone_afterwards(device: str) -> None:
 
 def test_what_was_there_before_is_there_again() -> None:
     def cupys() -> dict[str, Any]:
-        return {n: m for n, m in sys.modules.items() if n.startswith("cupy")}
+        return {n: m for n, m in sys.modules.items() if n.split(".")[0] in ("cupy", "cupyx")}
 
-    before, reason = cupys(), cuda.why_not()
+    reason, before = cuda.why_not(), cupys()
     with strict.installed():
         assert cupys().keys() == {"cupy", "cupyx", "cupyx.scipy", "cupyx.scipy.special"}
         assert cuda.why_not() is None
@@ -284,6 +284,24 @@ def test_a_training_step_moves_the_batch_and_nothing_else(device: str, layers: i
 def test_dropout_by_its_plain_formula_moves_its_masks(device: str) -> None:
     with pytest.raises(AssertionError, match=f"{MOVED + 1 + 3 * 2} h2d where {MOVED} are allowed"):
         check_step(2, hidden_dropout_prob=0.1, attention_probs_dropout_prob=0.1)
+
+
+@REAL
+@pytest.mark.usefixtures("pretended_gpu")
+def test_a_training_step_moves_on_cupy_what_it_moves_on_the_double(device: str) -> None:
+    from gpu.memory import copies
+
+    moved = []
+    for place in (strict.installed(), kernels.plain_formulas()):
+        with place:
+            model = bert(2, hidden_dropout_prob=0.1, attention_probs_dropout_prob=0.1)
+            optimizer = optim.AdamW(model.parameters(), lr=1e-3)
+            step(model, optimizer, MaskedLM())
+            copies.clear()
+            with strict.counting() as counts:
+                step(model, optimizer, MaskedLM())
+            moved.append((counts.h2d + copies[1], counts.d2h + copies[2]))
+    assert moved[0] == moved[1]
 
 
 WEIGHT = np.linspace(0.5, 1.5, 20, dtype=np.float32)

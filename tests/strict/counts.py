@@ -8,8 +8,9 @@
         step()
 
 `h2d` and `d2h` are exact: one for each array that CuPy would move, and each that stops the program
-until the device is done. `launches` is a floor: one for every call that computes, while CuPy takes
-several for some (`var`, `concatenate`).
+until the device is done. `launches` is near: one for every call that computes, where CuPy takes two
+or three for a few (`var`, `pad`, a mask) and a plain copy for some. A training step of a BERT of 6
+layers has 2561 here, and 2657 kernels and products on CuPy.
 """
 
 from __future__ import annotations
