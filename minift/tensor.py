@@ -65,6 +65,8 @@ class Tensor:
     @data.setter
     def data(self, value: Any) -> None:
         old, new = self._data, as_array(value)
+        if not hasattr(value, "__array__"):  # numbers and lists lie nowhere yet
+            new = backend.to_device(new, self.device)
         self._version.write(old)
         if new is old:
             return

@@ -1,7 +1,9 @@
 """The `device` fixture, and the pretended GPU for those who ask for it.
 
-Tests that take `device` run on the CPU and, marked "cuda", on a GPU:
+Tests that take `device` run on the CPU; as "strict" on a double of CuPy that refuses what CuPy
+refuses (`strict/`); and, marked "cuda", on a GPU:
 
+    pytest -m "not cuda"                    CPU and strict: needs nothing but NumPy
     pytest -m cuda                          where there is one; else they are skipped
     MINIFT_PRETEND_GPU=1 pytest -m cuda     on the pretended one of `tests/gpu/pretend.py`
 """
@@ -12,6 +14,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+import strict
 from gpu import pretend
 
 from minift.backend import cuda
@@ -26,9 +29,16 @@ def pytest_configure(config: pytest.Config) -> None:
         pretend.install(config.cache.mkdir("pretended-gpu"))
 
 
-@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
+CUDA = pytest.param("cuda", marks=pytest.mark.cuda)
+
+
+@pytest.fixture(params=["cpu", "strict", CUDA])
 def device(request: pytest.FixtureRequest) -> Iterator[str]:
-    """ "cpu", then "cuda" where a GPU is there or pretended."""
+    """ "cpu"; then "cuda" on the strict double, and where a GPU is there or pretended."""
+    if request.param == "strict":
+        with strict.installed():
+            yield "cuda"
+        return
     if request.param == "cuda":
         need_cuda()
     yield request.param

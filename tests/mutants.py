@@ -205,12 +205,13 @@ def kernel_checks() -> list[Check]:
 
 
 def extra_checks() -> list[Check]:
-    return [
-        lambda: test_ops.test_ties_and_kinks_follow_pytorch("cpu"),
+    tests = (
+        test_ops.test_ties_and_kinks_follow_pytorch,
         test_ops.test_batch_norm_moves_running_statistics_as_pytorch_does,
         test_extremes.test_extreme_logits_are_finite,
         test_tensor.test_dropout_scales_what_it_keeps_and_repeats_with_the_seed,
-    ]
+    )
+    return [lambda test=test: test("cpu") for test in tests]
 
 
 def who_runs_what(checks: list[Check]) -> dict[CodeType, list[Check]]:

@@ -8,7 +8,7 @@ import pytest
 from oracle import oracle
 
 from minift import ops
-from minift.backend import random
+from minift.backend import random, to_device
 from minift.models import (
     AutoModelForSequenceClassification,
     BertConfig,
@@ -59,7 +59,7 @@ def their_config(config):
     return transformers.BertConfig(**{**config.to_dict(), "attn_implementation": "eager"})
 
 
-def twin_of(theirs, ours, dtype):
+def twin_of(theirs, ours, dtype, device):
     """Spread weights widely, so that no part of the model is close to linear, and copy them."""
     torch.manual_seed(0)
     for name, p in theirs.named_parameters():
@@ -68,7 +68,7 @@ def twin_of(theirs, ours, dtype):
     for p in ours.parameters():
         p.data = p.data.astype(dtype)
     ours.load_state_dict({name: p.detach().numpy() for name, p in theirs.named_parameters()})
-    return ours.eval()
+    return ours.to(device).eval()
 
 
 def to_torch(batch):
@@ -100,11 +100,11 @@ def assert_same_gradients(ours, theirs, tolerance):
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
 def test_masked_lm_has_the_logits_loss_and_gradients_of_transformers(
-    case, dtype, tolerance, padded
+    case, dtype, tolerance, padded, device
 ):
     config, batch = config_of(case), text_batch(padded)
     theirs = transformers.BertForMaskedLM(their_config(config))
-    ours = twin_of(theirs, BertForMaskedLM(config), dtype)
+    ours = twin_of(theirs, BertForMaskedLM(config), dtype, device)
     real = batch["attention_mask"] == 1
     chosen = real & (np.random.default_rng(1).random((3, 7)) < 0.5)
     labels = np.where(chosen, np.random.default_rng(2).integers(1, 50, (3, 7)), -100)
@@ -119,7 +119,7 @@ def test_masked_lm_has_the_logits_loss_and_gradients_of_transformers(
     few = ours(**batch, positions=positions)
     assert few.shape == (len(positions), 50)
     assert_close(few.numpy(), expected.logits.detach().reshape(-1, 50)[positions], tolerance)
-    loss = ops.cross_entropy(few, labels[chosen])
+    loss = ops.cross_entropy(few, labels[chosen].tolist())
     loss.backward()
     assert_close(loss.numpy(), expected.loss.detach(), tolerance)
     assert_same_gradients(ours, theirs, tolerance)
@@ -127,24 +127,26 @@ def test_masked_lm_has_the_logits_loss_and_gradients_of_transformers(
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
-def test_classification_has_the_logits_loss_and_gradients_of_transformers(case, dtype, tolerance):
+def test_classification_has_the_logits_loss_and_gradients_of_transformers(
+    case, dtype, tolerance, device
+):
     config, batch, labels = config_of(case, num_labels=4), text_batch(), np.array([3, 0, 2])
     theirs = transformers.BertForSequenceClassification(their_config(config))
-    ours = twin_of(theirs, BertForSequenceClassification(config), dtype)
+    ours = twin_of(theirs, BertForSequenceClassification(config), dtype, device)
     expected = theirs(**to_torch(batch), labels=torch.tensor(labels))
     expected.loss.backward()
     logits = ours(**batch)
     assert_close(logits.numpy(), expected.logits.detach(), tolerance)
-    loss = ops.cross_entropy(logits, labels)
+    loss = ops.cross_entropy(logits, labels.tolist())
     loss.backward()
     assert_close(loss.numpy(), expected.loss.detach(), tolerance)
     assert_same_gradients(ours, theirs, tolerance)
 
 
-def test_the_bare_encoder_has_the_hidden_states_of_transformers():
+def test_the_bare_encoder_has_the_hidden_states_of_transformers(device):
     config, batch = config_of(), text_batch()
     theirs = transformers.BertModel(their_config(config))
-    ours = twin_of(theirs, BertModel(config), np.float64)
+    ours = twin_of(theirs, BertModel(config), np.float64, device)
     hidden, real = theirs(**to_torch(batch)).last_hidden_state, batch["attention_mask"] == 1
     assert_close(ours(**batch).numpy()[real], hidden.detach().numpy()[real], 1e-10)
     ids = text_batch(padded=False)["input_ids"]
@@ -152,8 +154,8 @@ def test_the_bare_encoder_has_the_hidden_states_of_transformers():
     assert_close(ours(ids).numpy(), alone.detach(), 1e-10)
 
 
-def test_no_mask_and_no_segments_mean_all_real_and_one_segment():
-    model, batch = BertModel(config_of()).eval(), text_batch(padded=False)
+def test_no_mask_and_no_segments_mean_all_real_and_one_segment(device):
+    model, batch = BertModel(config_of()).eval().to(device), text_batch(padded=False)
     batch["token_type_ids"][:] = 0
     np.testing.assert_array_equal(model(**batch).numpy(), model(batch["input_ids"]).numpy())
     as_lists = {name: value.tolist() for name, value in batch.items()}
@@ -161,23 +163,23 @@ def test_no_mask_and_no_segments_mean_all_real_and_one_segment():
     np.testing.assert_array_equal(model(**as_lists).numpy(), model(**as_tensors).numpy())
 
 
-def test_padding_changes_nothing_for_the_real_tokens():
-    model, batch = BertModel(config_of()).eval(), text_batch()
+def test_padding_changes_nothing_for_the_real_tokens(device):
+    model, batch = BertModel(config_of()).eval().to(device), text_batch()
     alone = model(batch["input_ids"][:1, :4], None, batch["token_type_ids"][:1, :4])
     assert_close(model(**batch).numpy()[:1, :4], alone.numpy(), 1e-6)
 
 
-def test_mean_pooling_averages_the_real_tokens_and_has_no_pooler():
+def test_mean_pooling_averages_the_real_tokens_and_has_no_pooler(device):
     config, batch = config_of(classifier_pooling="mean"), text_batch()
-    model = BertForSequenceClassification(config).eval()
+    model = BertForSequenceClassification(config).eval().to(device)
     assert model.bert.pooler is None
     hidden = model.bert(**batch).numpy()
     expected = np.stack([row[:n].mean(0) for row, n in zip(hidden, (4, 7, 2))])
-    pooled = mean_over_tokens(Tensor(hidden), batch["attention_mask"]).numpy()
+    pooled = mean_over_tokens(Tensor(hidden, device=device), batch["attention_mask"]).numpy()
     np.testing.assert_allclose(pooled, expected, atol=1e-6)
     logits = expected @ model.classifier.weight.numpy().T + model.classifier.bias.numpy()
     np.testing.assert_allclose(model(**batch).numpy(), logits, atol=1e-6)
-    whole = mean_over_tokens(Tensor(hidden), None).numpy()
+    whole = mean_over_tokens(Tensor(hidden, device=device), None).numpy()
     np.testing.assert_allclose(whole, hidden.mean(1), atol=1e-6)
 
 
@@ -196,17 +198,19 @@ def test_weights_start_as_devlin_et_al_drew_them():
             assert abs(value.std() - 0.05) < 0.01, name
 
 
-def test_dropout_is_on_in_training_everywhere_and_off_in_a_frozen_layer():
+def test_dropout_is_on_in_training_everywhere_and_off_in_a_frozen_layer(device):
     rates = {"hidden_dropout_prob": 0.3, "attention_probs_dropout_prob": 0.3}
-    model, batch = BertForSequenceClassification(BertConfig(**{**SIZES, **rates})), text_batch()
+    model = BertForSequenceClassification(BertConfig(**{**SIZES, **rates})).to(device)
+    batch = text_batch()
 
     def varies(module, *inputs):
         return not np.array_equal(module(*inputs).numpy(), module(*inputs).numpy())
 
-    x = Tensor(np.random.default_rng(0).standard_normal((2, 5, 12)).astype(np.float32))
+    x = np.random.default_rng(0).standard_normal((2, 5, 12)).astype(np.float32)
+    x = Tensor(x, device=device)
     layers = model.bert.encoder.layer
     model.train()
-    assert varies(model.bert.embeddings, batch["input_ids"])
+    assert varies(model.bert.embeddings, to_device(batch["input_ids"], device))
     assert varies(layers[0].attention.self, x)
     assert varies(layers[0], x)
     model.freeze("bert.encoder.layer.0")
@@ -218,8 +222,8 @@ def test_dropout_is_on_in_training_everywhere_and_off_in_a_frozen_layer():
     assert not varies(model, batch["input_ids"])
 
 
-def test_a_frozen_body_gets_no_gradients():
-    model, batch = BertForSequenceClassification(config_of()), text_batch()
+def test_a_frozen_body_gets_no_gradients(device):
+    model, batch = BertForSequenceClassification(config_of()).to(device), text_batch()
     model.freeze("bert")
     ops.cross_entropy(model(**batch), [0, 1, 0]).backward()
     with_gradient = [name for name, p in model.named_parameters() if p.grad is not None]

@@ -1,4 +1,4 @@
-"""A device changes where numbers are made, not which: each test also runs with "cuda"."""
+"""A device changes where numbers are made, not which: each test runs on all of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from minift.objectives import Classification, MaskedLM
 from minift.train import TrainConfig, Trainer
 
 ON_CUDA = pytest.mark.parametrize(
-    "device", [pytest.param("cuda", marks=pytest.mark.cuda)], indirect=True
+    "device", ["strict", pytest.param("cuda", marks=pytest.mark.cuda)], indirect=True
 )
 
 rng = np.random.default_rng(11)

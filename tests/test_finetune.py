@@ -30,12 +30,12 @@ def texts(n=12):
     return TokenDataset.from_lists(rows, pad_id=0, labels=np.arange(n) % 3)
 
 
-def train(model, strategy, epochs=1, callbacks=()):
+def train(model, strategy, epochs=1, callbacks=(), device="cpu"):
     Trainer(
         model,
         texts(),
         objective=Classification(),
-        config=TrainConfig(epochs=epochs, batch_size=6, device="cpu"),
+        config=TrainConfig(epochs=epochs, batch_size=6, device=device),
         optimizer=adamw(strategy.param_groups, lr=1e-2, weight_decay=0.01),
         callbacks=[*strategy.callbacks, *callbacks],
     ).fit()
@@ -98,19 +98,19 @@ def test_a_decay_that_is_no_share_is_refused(decay):
 # --------------------------------------------------------------------------------- strategies
 
 
-def test_head_only_moves_the_head_and_leaves_the_body_bit_for_bit():
+def test_head_only_moves_the_head_and_leaves_the_body_bit_for_bit(device):
     model = classifier()
     before = model.state_dict()
-    train(model, finetune.head_only(model, lr=1e-2), epochs=3)
+    train(model, finetune.head_only(model, lr=1e-2), epochs=3, device=device)
     assert moved(model, before) == ["classifier"]
 
 
 @pytest.mark.parametrize("strategy", [finetune.full, finetune.discriminative])
-def test_full_strategies_move_everything(strategy):
+def test_full_strategies_move_everything(strategy, device):
     model = classifier()
     model.freeze()
     before = model.state_dict()
-    train(model, strategy(model, lr=1e-2))
+    train(model, strategy(model, lr=1e-2), device=device)
     assert moved(model, before) == [EMBEDDINGS, LAYER_0, LAYER_1, "classifier"]
 
 
@@ -124,7 +124,7 @@ def test_discriminative_moves_deep_layers_less():
     assert 0 < deep < 0.3 * shallow
 
 
-def test_gradual_unfreezing_thaws_one_layer_an_epoch_from_the_top():
+def test_gradual_unfreezing_thaws_one_layer_an_epoch_from_the_top(device):
     model = classifier()
     before, seen = model.state_dict(), []
 
@@ -132,7 +132,8 @@ def test_gradual_unfreezing_thaws_one_layer_an_epoch_from_the_top():
         def on_epoch_end(self, trainer):
             seen.append(moved(trainer.model, before))
 
-    train(model, finetune.gradual_unfreezing(model, lr=1e-2), epochs=5, callbacks=[Watch()])
+    strategy = finetune.gradual_unfreezing(model, lr=1e-2)
+    train(model, strategy, epochs=5, callbacks=[Watch()], device=device)
     assert seen == [
         ["classifier"],
         [LAYER_1, "classifier"],
@@ -219,8 +220,8 @@ def test_a_frozen_bert_body_leaves_no_graph_and_no_gradients():
 # ----------------------------------------------------------------------------------- features
 
 
-def test_features_are_what_the_classifier_gets():
-    model, data = classifier(hidden_dropout_prob=0.5), texts()
+def test_features_are_what_the_classifier_gets(device):
+    model, data = classifier(hidden_dropout_prob=0.5).to(device), texts()
     features = finetune.extract_features(model, data, batch_tokens=20)
     assert features.shape == (12, 8)
     assert model.training  # as before, and yet nothing was dropped

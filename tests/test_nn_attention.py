@@ -56,14 +56,15 @@ def test_attention_is_torchs(case, device):
         )
 
 
-def test_the_merged_path_equals_three_projections():
-    _, ours = pair_of_attentions()
-    x = Tensor(draw(B, T, C))
+def test_the_merged_path_equals_three_projections(device):
+    ours = pair_of_attentions()[1].to(device)
+    x = Tensor(draw(B, T, C), device=device)
     np.testing.assert_allclose(ours(x).numpy(), ours(x, x, x).numpy(), rtol=1e-5, atol=1e-6)
 
 
-def test_attention_drops_weights_in_training_alone():
-    layer, x = nn.MultiHeadAttention(C, H, dropout=0.5), Tensor(draw(B, T, C))
+def test_attention_drops_weights_in_training_alone(device):
+    layer = nn.MultiHeadAttention(C, H, dropout=0.5).to(device)
+    x = Tensor(draw(B, T, C), device=device)
     assert not np.array_equal(layer(x).numpy(), layer(x).numpy())
     layer.eval()
     np.testing.assert_array_equal(layer(x).numpy(), layer(x).numpy())
@@ -71,17 +72,17 @@ def test_attention_drops_weights_in_training_alone():
 
 @pytest.mark.parametrize("norm_first", [False, True])
 @pytest.mark.parametrize("activation", ["relu", "gelu"])
-def test_the_encoder_layer_is_torchs(norm_first, activation):
+def test_the_encoder_layer_is_torchs(norm_first, activation, device):
     settings = {"dim_feedforward": 12, "activation": activation, "norm_first": norm_first}
     theirs = torch.nn.TransformerEncoderLayer(C, H, dropout=0.0, batch_first=True, **settings)
     ours = nn.TransformerEncoderLayer(C, H, dropout=0.0, **settings)
     ours.load_state_dict({name: value.numpy() for name, value in theirs.state_dict().items()})
-    a = Tensor(draw(B, T, C), requires_grad=True)
+    a = Tensor(draw(B, T, C), requires_grad=True, device=device)
     b = torch.tensor(draw(B, T, C), requires_grad=True)
-    y = ours(a, mask=padding()[:, None, None, :])
+    y = ours.to(device)(a, mask=to_device(padding()[:, None, None, :], device))
     expected = theirs(b, src_key_padding_mask=torch.tensor(~padding()))
     cotangent = draw(B, T, C, seed=2) * padding()[..., None]
-    y.backward(cotangent)
+    y.backward(to_device(cotangent, device))
     expected.backward(torch.tensor(cotangent))
     real = padding()
     np.testing.assert_allclose(

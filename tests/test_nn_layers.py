@@ -96,8 +96,8 @@ def test_a_module_list_is_a_list_with_plain_paths():
     assert layers[-1] is list(layers)[1]
 
 
-def test_dropout_rests_in_eval_mode_and_keeps_the_mean_in_training():
-    layer, x = nn.Dropout(0.25), Tensor(np.ones((200, 500), np.float32))
+def test_dropout_rests_in_eval_mode_and_keeps_the_mean_in_training(device):
+    layer, x = nn.Dropout(0.25), Tensor(np.ones((200, 500), np.float32), device=device)
     assert layer.eval()(x).numpy().min() == 1
     y = layer.train()(x).numpy()
     assert y.dtype == np.float32

@@ -107,8 +107,8 @@ def test_a_module_without_forward_says_so():
 # -------------------------------------------------------------------------------------- save, load
 
 
-def test_a_state_round_trips_and_is_a_copy():
-    net, other = Net(), Net()
+def test_a_state_round_trips_and_is_a_copy(device):
+    net, other = Net().to(device), Net().to(device)
     state = net.state_dict()
     report = other.load_state_dict(state)
     assert report.loaded == list(state)
@@ -120,8 +120,8 @@ def test_a_state_round_trips_and_is_a_copy():
     assert not np.array_equal(net.pair[0].weight.numpy(), state["pair.0.weight"])
 
 
-def test_loading_writes_into_the_same_parameters():
-    net = Net()
+def test_loading_writes_into_the_same_parameters(device):
+    net = Net().to(device)
     weight, memory = net.pair[0].weight, net.pair[0].weight.data
     net.load_state_dict({**net.state_dict(), "pair.0.weight": np.full((2, 3), 7.0)})
     assert net.pair[0].weight is weight
@@ -267,9 +267,9 @@ def test_train_sees_weights_that_were_frozen_one_by_one():
     assert dropouts(net.train()) == [False, True, True]
 
 
-def test_a_frozen_block_gives_the_same_output_twice():
-    block = Block().train()
-    x = Tensor(np.ones((50, 3), np.float32))
+def test_a_frozen_block_gives_the_same_output_twice(device):
+    block = Block().to(device).train()
+    x = Tensor(np.ones((50, 3), np.float32), device=device)
     assert not np.array_equal(block(x).numpy(), block(x).numpy())
     block.freeze()
     np.testing.assert_array_equal(block(x).numpy(), block(x).numpy())
@@ -282,11 +282,12 @@ def test_setting_requires_grad_on_a_module_points_to_freeze():
     assert not hasattr(Net(), "requires_grad")
 
 
-def test_to_keeps_the_parameters_themselves_and_names_a_bad_device():
+def test_to_keeps_the_parameters_themselves_and_names_a_bad_device(device):
     net = Net()
     before = [id(p) for p in net.parameters()]
-    assert net.to("cpu") is net
+    assert net.to(device) is net
     assert [id(p) for p in net.parameters()] == before
+    assert {p.device for p in net.parameters()} == {device}
     with pytest.raises(ValueError, match='device must be "cpu" or "cuda", got \'tpu\''):
         net.to("tpu")
 

@@ -26,8 +26,8 @@ def log_softmax(scores):
     return scores - np.log(np.exp(scores).sum(-1, keepdims=True))
 
 
-def test_masked_lm_is_the_mean_of_minus_log_p_of_the_hidden_words():
-    model = BertForMaskedLM(CONFIG).eval()
+def test_masked_lm_is_the_mean_of_minus_log_p_of_the_hidden_words(device):
+    model = BertForMaskedLM(CONFIG).eval().to(device)
     labels = np.full((4, 6), -100)
     labels[0, 5], labels[2, 1], labels[3, 0] = 7, 29, 1
     loss, log = MaskedLM()(model, {"input_ids": IDS, "attention_mask": MASK, "labels": labels})
@@ -41,8 +41,8 @@ def test_masked_lm_is_the_mean_of_minus_log_p_of_the_hidden_words():
     assert all(isinstance(value, float | int) for value in log.values())
 
 
-def test_masked_lm_counts_right_guesses():
-    model, labels = BertForMaskedLM(CONFIG).eval(), np.full((4, 6), -100)
+def test_masked_lm_counts_right_guesses(device):
+    model, labels = BertForMaskedLM(CONFIG).eval().to(device), np.full((4, 6), -100)
     guesses = model(IDS, MASK).numpy().argmax(-1)
     labels[0, :2] = guesses[0, :2]
     labels[1, 0] = (guesses[1, 0] + 1) % 30
@@ -50,8 +50,8 @@ def test_masked_lm_counts_right_guesses():
     assert log["accuracy"] == pytest.approx(2 / 3)
 
 
-def test_masked_lm_trains_the_embeddings_through_input_and_output():
-    model, labels = BertForMaskedLM(CONFIG).eval(), np.full((4, 6), -100)
+def test_masked_lm_trains_the_embeddings_through_input_and_output(device):
+    model, labels = BertForMaskedLM(CONFIG).eval().to(device), np.full((4, 6), -100)
     labels[0, 0] = 7
     loss, _ = MaskedLM()(model, {"input_ids": IDS, "labels": labels})
     loss.backward()
@@ -68,8 +68,8 @@ def test_a_batch_without_hidden_words_or_labels_is_refused():
         MaskedLM()(model, {"input_ids": IDS})
 
 
-def test_classification_weighs_and_smooths_as_written_out():
-    model, labels = BertForSequenceClassification(CONFIG).eval(), np.array([0, 2, 1, 2])
+def test_classification_weighs_and_smooths_as_written_out(device):
+    model, labels = BertForSequenceClassification(CONFIG).eval().to(device), np.array([0, 2, 1, 2])
     batch = {"input_ids": IDS, "attention_mask": MASK, "labels": labels}
     scores = model(IDS, MASK).numpy().astype(np.float64)
     log_p, one_hot = log_softmax(scores), np.eye(3)[labels]

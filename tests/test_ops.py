@@ -13,6 +13,7 @@ from oracle import oracle
 
 import minift as mf
 from minift import functional as F
+from minift.backend import to_device
 
 CASES = [pytest.param(c, id=name) for name, c in all_cases()]
 
@@ -68,23 +69,23 @@ def test_float32_stays_float32_and_agrees_with_float64(case: Case, device: str) 
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_inputs_are_not_modified_and_a_second_call_gives_the_same(case: Case) -> None:
-    inputs = tensors(case.inputs)
-    for x in inputs:
-        x.data.flags.writeable = False
+def test_inputs_are_not_modified_and_a_second_call_gives_the_same(case: Case, device: str) -> None:
+    inputs = tensors(case.inputs, device=device)
     first = value_and_gradients(case, inputs)
     second = value_and_gradients(case, inputs)
     for a, b in zip(first, second, strict=True):
         np.testing.assert_array_equal(a, b)
+    for x, values in zip(inputs, case.inputs, strict=True):
+        np.testing.assert_array_equal(x.numpy(), values)
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_strided_inputs_give_the_same(case: Case) -> None:
+def test_strided_inputs_give_the_same(case: Case, device: str) -> None:
     def strided(a: np.ndarray) -> mf.Tensor:
         wide = np.zeros((*a.shape, 2))
         wide[..., 0] = a
         x = mf.Tensor(0.0, requires_grad=True)
-        x._data = np.asfortranarray(wide)[..., 0]
+        x._data = to_device(np.asfortranarray(wide), device)[..., 0]
         return x
 
     expected = value_and_gradients(case, tensors(case.inputs))
@@ -106,22 +107,22 @@ def test_elementwise_functions_take_0d_and_empty_inputs(
         assert mf.gradcheck(case.ours, tensors(arrays, device=device))
 
 
-def test_reductions_take_0d_and_empty_inputs() -> None:
-    scalar = mf.Tensor(3.0, requires_grad=True)
+def test_reductions_take_0d_and_empty_inputs(device: str) -> None:
+    scalar = mf.Tensor(3.0, requires_grad=True, device=device)
+    zeros, ones = (functools.partial(f, device=device) for f in (mf.zeros, mf.ones))
     for f in (F.sum, F.mean, F.max, F.min, F.logsumexp):
         assert f(scalar).item() == pytest.approx(3.0)
         assert mf.grad(f(scalar), scalar)[0].item() == 1.0
     assert F.var(scalar).item() == 0.0
-    assert F.sum(mf.zeros(0, 3), axis=0).data.tolist() == [0, 0, 0]
-    assert F.cumsum(mf.zeros(0, 3), 0).shape == (0, 3)
-    assert F.matmul(mf.zeros(2, 0), mf.zeros(0, 3)).data.tolist() == [[0] * 3] * 2
-    assert F.embedding(np.zeros((2, 0), int), mf.zeros(4, 3)).shape == (2, 0, 3)
-    assert (
-        F.softmax(mf.zeros(0, 3)).shape
-        == F.layer_norm(mf.zeros(0, 3), mf.ones(3), mf.zeros(3)).shape
-    )
-    assert F.conv2d(mf.zeros(0, 1, 3, 3), mf.zeros(2, 1, 2, 2)).shape == (0, 2, 2, 2)
-    assert F.self_attention(mf.zeros(0, 4, 6), 2).shape == (0, 4, 2)
+    assert F.sum(zeros(0, 3), axis=0).data.tolist() == [0, 0, 0]
+    assert F.cumsum(zeros(0, 3), 0).shape == (0, 3)
+    assert F.matmul(zeros(2, 0), zeros(0, 3)).data.tolist() == [[0] * 3] * 2
+    no_ids = to_device(np.zeros((2, 0), int), device)
+    assert F.embedding(no_ids, zeros(4, 3)).shape == (2, 0, 3)
+    assert F.softmax(zeros(0, 3)).shape == (0, 3)
+    assert F.layer_norm(zeros(0, 3), ones(3), zeros(3)).shape == (0, 3)
+    assert F.conv2d(zeros(0, 1, 3, 3), zeros(2, 1, 2, 2)).shape == (0, 2, 2, 2)
+    assert F.self_attention(zeros(0, 4, 6), 2).shape == (0, 4, 2)
 
 
 # ---- where a derivative has a kink, the convention is PyTorch's ---------------------------------
@@ -198,21 +199,22 @@ def test_sums_over_any_axes() -> None:
     check()
 
 
-def test_axes_of_many_dimensions_match_numpy() -> None:
+def test_axes_of_many_dimensions_match_numpy(device: str) -> None:
     x = np.random.default_rng(0).standard_normal((2, 3, 4, 2))
+    t = mf.Tensor(x, device=device)
     for axes in [(0, 2, 1, 3), (3, 2, 1, 0), (-1, 0, 1, 2)]:
-        np.testing.assert_array_equal(mf.Tensor(x).transpose(axes).numpy(), x.transpose(axes))
-    assert mf.Tensor(x).argmax(axis=2).data.tolist() == x.argmax(axis=2).tolist()
-    assert (mf.Tensor(x) > 0).dtype == bool
+        np.testing.assert_array_equal(t.transpose(axes).numpy(), x.transpose(axes))
+    assert t.argmax(axis=2).data.tolist() == x.argmax(axis=2).tolist()
+    assert (t > 0).dtype == bool
 
 
-def test_batch_norm_moves_running_statistics_as_pytorch_does() -> None:
+def test_batch_norm_moves_running_statistics_as_pytorch_does(device: str) -> None:
     t = oracle("torch")
     x = np.random.default_rng(0).standard_normal((4, 3, 2))
-    ours = [mf.Tensor(np.full(3, v)) for v in (0.1, 1.5)]
+    ours = [mf.Tensor(np.full(3, v), device=device) for v in (0.1, 1.5)]
     theirs = [t.full((3,), v, dtype=t.float64) for v in (0.1, 1.5)]
     for momentum in (0.1, 0.3):
-        F.batch_norm(x, *ours, training=True, momentum=momentum)
+        F.batch_norm(to_device(x, device), *ours, training=True, momentum=momentum)
         t.nn.functional.batch_norm(t.tensor(x), *theirs, training=True, momentum=momentum)
     for a, b in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-12)

@@ -11,10 +11,11 @@ import pytest
 import minift as mf
 from minift import functional as F
 from minift.autograd import check_one_device
+from minift.backend import to_device
 
 
-def leaf(*values: float) -> mf.Tensor:
-    return mf.Tensor(values, dtype=np.float32, requires_grad=True)
+def leaf(*values: float, device: str = "cpu") -> mf.Tensor:
+    return mf.Tensor(values, dtype=np.float32, requires_grad=True, device=device)
 
 
 # ---- data ----------------------------------------------------------------------------------------
@@ -56,16 +57,18 @@ def test_only_floats_have_gradients() -> None:
         mf.Tensor([1], requires_grad=True)
 
 
-def test_python_and_numpy_numbers_never_promote_float32() -> None:
-    x = leaf(1, 2)
-    for number in (2, 2.5, np.float64(2.5), np.float32(1), np.int64(3), np.array(0.5), True):
+def test_python_and_numpy_numbers_never_promote_float32(device: str) -> None:
+    x = leaf(1, 2, device=device)
+    half = to_device(np.array(0.5), device)
+    for number in (2, 2.5, np.float64(2.5), np.float32(1), np.int64(3), half, True):
         for y in (x + number, number * x, x / number, number - x, F.maximum(x, number)):
             assert y.dtype == np.float32
             assert mf.grad(y.sum(), x)[0].dtype == np.float32
-    assert (x * np.array([1, 2])).dtype == np.float32
-    assert (mf.Tensor([1, 2]) * 0.5).dtype == np.float32
-    assert (mf.Tensor([1, 2]) / 2).dtype == np.float32
-    assert (x * mf.Tensor(np.ones(2))).dtype == np.float64
+    whole = mf.Tensor([1, 2], device=device)
+    assert (x * whole.data).dtype == np.float32
+    assert (whole * 0.5).dtype == np.float32
+    assert (whole / 2).dtype == np.float32
+    assert (x * mf.Tensor(np.ones(2), device=device)).dtype == np.float64
 
 
 def test_array_on_the_left_makes_a_tensor() -> None:
@@ -75,20 +78,21 @@ def test_array_on_the_left_makes_a_tensor() -> None:
     assert (np.eye(2) @ leaf(1, 2)).data.tolist() == [1, 2]
 
 
-def test_interop() -> None:
-    t = mf.Tensor([[1.0, 2.0], [3.0, 4.0]])
-    np.testing.assert_array_equal(np.asarray(t), t.data)
+def test_interop(device: str) -> None:
+    t = mf.Tensor([[1.0, 2.0], [3.0, 4.0]], device=device)
+    np.testing.assert_array_equal(np.asarray(t), [[1, 2], [3, 4]])
     assert len(t) == 2
     assert [row.data.tolist() for row in t] == [[1, 2], [3, 4]]
     assert float(t[0, 1]) == 2.0
-    assert int(mf.Tensor(3)) == [0, 1, 2, 3][mf.Tensor(3)] == 3
-    assert bool(mf.Tensor(1.0) > 0)
+    three = mf.Tensor(3, device=device)
+    assert int(three) == [0, 1, 2, 3][three] == 3
+    assert bool(three > 0)
     assert t.T.shape == (2, 2)
     assert {t: 1}[t] == 1  # hashable by identity
 
 
-def test_interop_errors() -> None:
-    t = mf.Tensor([1.0, 2.0])
+def test_interop_errors(device: str) -> None:
+    t = mf.Tensor([1.0, 2.0], device=device)
     with pytest.raises(ValueError, match="2 values, not one"):
         t.item()
     with pytest.raises(ValueError, match="truth of 2 values is ambiguous"):
@@ -101,8 +105,8 @@ def test_interop_errors() -> None:
         pickle.dumps(t)
 
 
-def test_deepcopy_copies_leaves_and_keeps_ties() -> None:
-    x = leaf(1, 2)
+def test_deepcopy_copies_leaves_and_keeps_ties(device: str) -> None:
+    x = leaf(1, 2, device=device)
     a, b = copy.deepcopy([x, x])
     a.data += 1
     assert a is b
@@ -112,10 +116,10 @@ def test_deepcopy_copies_leaves_and_keeps_ties() -> None:
         copy.deepcopy(x * 2)
 
 
-def test_repr_shows_op_shape_dtype_and_device() -> None:
-    x = leaf(1, 2)
+def test_repr_shows_op_shape_dtype_and_device(device: str) -> None:
+    x = leaf(1, 2, device=device)
     assert repr(x) == (
-        "Tensor([1., 2.], shape=(2,), dtype=float32, device='cpu', requires_grad=True)"
+        f"Tensor([1., 2.], shape=(2,), dtype=float32, device={device!r}, requires_grad=True)"
     )
     assert "op=exp" in repr(x.exp())
 
@@ -147,17 +151,18 @@ def test_device_errors() -> None:
 # ---- randomness ----------------------------------------------------------------------------------
 
 
-def test_dropout_scales_what_it_keeps_and_repeats_with_the_seed() -> None:
-    x = mf.ones(200, 50, requires_grad=True)
+def test_dropout_scales_what_it_keeps_and_repeats_with_the_seed(device: str) -> None:
+    x = mf.ones(200, 50, requires_grad=True, device=device)
     mf.manual_seed(5)
     y = F.dropout(x, 0.25)
-    assert set(np.unique(y.data)) == {0, np.float32(1 / 0.75)}
-    assert abs((y.data == 0).mean() - 0.25) < 0.02
+    values = y.numpy()
+    assert set(np.unique(values)) == {0, np.float32(1 / 0.75)}
+    assert abs((values == 0).mean() - 0.25) < 0.02
     y.sum().backward()
-    np.testing.assert_array_equal(x.grad.data, y.data)
+    np.testing.assert_array_equal(x.grad.numpy(), values)
     assert (F.dropout(x, 0.25).data != y.data).any()
     mf.manual_seed(5)
-    np.testing.assert_array_equal(F.dropout(x, 0.25).data, y.data)
+    np.testing.assert_array_equal(F.dropout(x, 0.25).numpy(), values)
     assert not F.dropout(x, 1.0).data.any()
 
 
@@ -176,13 +181,13 @@ def test_generators_by_name_are_independent_and_can_be_saved() -> None:
     assert random.next_key() == after[1]
 
 
-def test_factories() -> None:
+def test_factories(device: str) -> None:
     assert mf.zeros(2, 3).dtype == mf.ones((2,)).dtype == mf.full((1,), 2).dtype == np.float32
     assert mf.arange(3).data.tolist() == [0, 1, 2]
     assert mf.arange(1, 2, 0.5).dtype == np.float32
-    x = mf.Tensor(np.ones((2, 3)))
+    x = mf.Tensor(np.ones((2, 3)), device=device)
     for f in (mf.zeros_like, mf.ones_like, mf.randn_like, mf.rand_like):
-        assert (f(x).shape, f(x).dtype) == (x.shape, np.float64)
+        assert (f(x).shape, f(x).dtype, f(x).device) == (x.shape, np.float64, device)
     assert mf.full_like(x, 7).data[1, 2] == 7
 
 

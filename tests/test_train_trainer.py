@@ -18,11 +18,13 @@ class Net(nn.Module):
         self.last = nn.Linear(8, 2)
 
     def forward(self, x):
-        return self.last(self.dropout(ops.tanh(self.first(Tensor(x)))))
+        return self.last(
+            self.dropout(ops.tanh(self.first(Tensor(x, device=self.first.weight.device))))
+        )
 
 
 def classify(model, batch):
-    loss = ops.cross_entropy(model(batch["x"]), batch["labels"])
+    loss = ops.cross_entropy(model(batch["x"]), batch["labels"].tolist())
     return loss, {"loss": loss.item(), "count": len(batch["labels"])}
 
 
@@ -44,16 +46,16 @@ def build(model=None, data=None, callbacks=(), validation=None, optimizer=None, 
     )
 
 
-def test_training_lowers_the_loss_and_the_history_tells():
-    trainer = build(epochs=12)
+def test_training_lowers_the_loss_and_the_history_tells(device):
+    trainer = build(epochs=12, device=device)
     before = trainer.evaluate(examples())["loss"]
     history = trainer.fit()
     assert trainer.step == trainer.total_steps == len(history["loss"]) == 60
     assert trainer.evaluate(examples())["loss"] < 0.5 * before
 
 
-def test_two_equal_runs_are_equal_bit_for_bit():
-    first, second = (build(Net(dropout=0.5), steps=7, seed=3) for _ in range(2))
+def test_two_equal_runs_are_equal_bit_for_bit(device):
+    first, second = (build(Net(dropout=0.5), steps=7, seed=3, device=device) for _ in range(2))
     second.model.load_state_dict(first.model.state_dict())
     assert first.fit()["loss"] == second.fit()["loss"]
     for name, value in first.model.state_dict().items():
@@ -82,16 +84,16 @@ def test_the_rate_follows_the_schedule_in_every_group():
     np.testing.assert_allclose(rates, expected)
 
 
-def test_a_long_gradient_is_clipped_before_the_step():
+def test_a_long_gradient_is_clipped_before_the_step(device):
     model = nn.Sequential(nn.Linear(3, 2))
 
     def steep(model, batch):
-        loss = 1000 * model(Tensor(batch["x"])).sum()
+        loss = 1000 * model(Tensor(batch["x"], device=device)).sum()
         return loss, {"count": 1}
 
     before = model.state_dict()
     sgd = optim.SGD(model.parameters(), lr=1.0)
-    config = TrainConfig(steps=1, warmup=0.0, max_grad_norm=0.5, device="cpu")
+    config = TrainConfig(steps=1, warmup=0.0, max_grad_norm=0.5, device=device)
     trainer = Trainer(model, examples(), objective=steep, config=config, optimizer=sgd)
     trainer.fit()
     moved = [np.sum((model.state_dict()[name] - before[name]) ** 2) for name in before]
@@ -100,8 +102,8 @@ def test_a_long_gradient_is_clipped_before_the_step():
     assert trainer.log["loss"] != 0  # logged though the objective did not
 
 
-def test_evaluate_is_the_mean_over_examples_at_rest_and_without_a_graph():
-    trainer = build(Net(dropout=0.9), steps=1)
+def test_evaluate_is_the_mean_over_examples_at_rest_and_without_a_graph(device):
+    trainer = build(Net(dropout=0.9), steps=1, device=device)
     modes = []
 
     def watched(model, batch):
@@ -138,15 +140,15 @@ def test_validation_after_each_epoch_or_every_few_steps():
     assert history.evaluations[0]["validation_loss"] > 0
 
 
-def test_a_saved_trainer_goes_on_as_the_uninterrupted_one():
+def test_a_saved_trainer_goes_on_as_the_uninterrupted_one(device):
     class Stop(Callback):
         def on_step_end(self, trainer):
             if trainer.step == 7:
                 self._saved = trainer.state_dict()
 
-    whole = build(Net(dropout=0.3), epochs=3, callbacks=[stop := Stop()])
+    whole = build(Net(dropout=0.3), epochs=3, callbacks=[stop := Stop()], device=device)
     losses = whole.fit()["loss"]
-    resumed = build(Net(dropout=0.3), epochs=3, callbacks=[Stop()])
+    resumed = build(Net(dropout=0.3), epochs=3, callbacks=[Stop()], device=device)
     resumed.load_state_dict(stop._saved)
     assert resumed.fit()["loss"] == losses[7:]
     for name, value in whole.model.state_dict().items():
