@@ -73,3 +73,23 @@ def module() -> ModuleType:
     if reason is not None:
         raise RuntimeError(f'device "cuda" cannot be used: {reason}')
     return importlib.import_module("cupy")
+
+
+def facts() -> dict[str, str | int | float]:
+    """What the GPU that is used says of itself. Raises RuntimeError where CUDA is not usable."""
+    cupy = module()
+    runtime = cupy.cuda.runtime
+    chip = runtime.getDeviceProperties(runtime.getDevice())
+    return {
+        "name": chip["name"].decode(),
+        "compute_capability": f"{chip['major']}.{chip['minor']}",
+        "memory_gib": round(chip["totalGlobalMem"] / 2**30, 1),
+        "driver_cuda": version(runtime.driverGetVersion()),
+        "runtime_cuda": version(runtime.runtimeGetVersion()),
+        "cupy": cupy.__version__,
+    }
+
+
+def version(number: int) -> str:
+    """CUDA's way to write a version, 13010, as the usual one, "13.1"."""
+    return f"{number // 1000}.{number % 1000 // 10}"
