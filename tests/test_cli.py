@@ -56,7 +56,7 @@ def model_folder(tmp_path, tokenizer):
 # ---------------------------------------------------------------------------------------- help
 
 
-@pytest.mark.parametrize("command", [[], ["quickstart"], ["predict"], ["doctor"]])
+@pytest.mark.parametrize("command", [[], ["quickstart"], ["predict"], ["doctor"], ["gpu-check"]])
 def test_help_is_readable(capsys, command):
     code, out, err = run(capsys, *command, "--help")
     assert (code, err) == (0, "")
@@ -67,7 +67,10 @@ def test_help_is_readable(capsys, command):
 def test_help_names_the_commands_and_version_the_version(capsys):
     from minift import __version__
 
-    assert all(name in run(capsys, "--help")[1] for name in ("quickstart", "predict", "doctor"))
+    assert all(
+        name in run(capsys, "--help")[1]
+        for name in ("quickstart", "predict", "doctor", "gpu-check")
+    )
     assert run(capsys, "--version") == (0, f"minift {__version__}\n", "")
 
 
@@ -107,7 +110,10 @@ def test_a_misspelt_word_is_named_with_the_one_that_was_meant(capsys, arguments,
 
 
 def test_no_word_at_all_gets_the_list_of_commands(capsys):
-    assert mistake(capsys) == "name a command: quickstart, predict, doctor (see minift --help)"
+    assert (
+        mistake(capsys)
+        == "name a command: quickstart, predict, doctor, gpu-check (see minift --help)"
+    )
 
 
 @pytest.mark.parametrize(

@@ -152,12 +152,12 @@ def gpu() -> list[Finding]:
 
 def for_comparisons() -> list[Finding]:
     """What tests and benchmarks compare with, and nothing else needs."""
-    found = {name: version_of(name) for name in FOR_COMPARISONS}
-    return [
-        Finding("for comparisons", name, version or "not installed", "" if version else
-                f"pip install {name}, if you want to compare")
-        for name, version in found.items()
-    ]  # fmt: skip
+    findings = []
+    for name in FOR_COMPARISONS:
+        version = version_of(name)
+        note = "" if version else f"pip install {name}, if you want to compare"
+        findings.append(Finding("for comparisons", name, version or "not installed", note))
+    return findings
 
 
 # ---- showing ------------------------------------------------------------------------------------
