@@ -50,20 +50,28 @@ def test_without_a_gpu_the_reason_stands_there_and_the_device_is_the_cpu(
 
 
 def test_a_gpu_is_named_with_its_driver(
-    capsys: pytest.CaptureFixture[str], device: str, monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if device == "cpu":
-        facts = {
-            "name": "a GPU", "compute_capability": "8.0", "memory_gib": 80.0, "cupy": "14.2.0",
-            "driver_cuda": "13.0", "runtime_cuda": "13.0",
-        }  # fmt: skip
-        monkeypatch.setattr(cuda, "why_not", lambda: None)
-        monkeypatch.setattr(cuda, "facts", lambda: facts)
+    facts = {
+        "name": "a GPU", "compute_capability": "9.0", "memory_gib": 79.6, "cupy": "14.2.0",
+        "driver_cuda": "13.1", "runtime_cuda": "13.0",
+    }  # fmt: skip
+    monkeypatch.setattr(cuda, "why_not", lambda: None)
+    monkeypatch.setattr(cuda, "facts", lambda: facts)
     found = findings(capsys)
+    assert found["GPU"] == ["GPU", "a GPU", "compute capability 9.0, 79.6 GiB"]
+    assert found["driver"] == ["GPU", "for CUDA 13.1"]
+    assert found["runtime"] == ["GPU", "CUDA 13.0"]
     assert found["device"] == ["GPU", "cuda", "try: minift gpu-check"]
-    assert found["driver"] == ["GPU", f"for CUDA {cuda.facts()['driver_cuda']}"]
-    assert found["GPU"][1] == cuda.facts()["name"]
-    assert "compute capability" in found["GPU"][2]
+
+
+@pytest.mark.parametrize("device", [pytest.param("cuda", marks=pytest.mark.cuda)], indirect=True)
+def test_the_real_cupy_gives_the_facts(capsys: pytest.CaptureFixture[str], device: str) -> None:
+    facts = cuda.facts()
+    assert set(facts) == {
+        "name", "compute_capability", "memory_gib", "driver_cuda", "runtime_cuda", "cupy",
+    }  # fmt: skip
+    assert findings(capsys)["cupy"] == ["GPU", facts["cupy"]]
 
 
 def test_cuda_writes_its_versions_as_one_number() -> None:
