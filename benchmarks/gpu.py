@@ -150,7 +150,7 @@ def suite(check: Check) -> None:
     tests = QUICK_SUITE if check.quick else ("tests",)
     command = [sys.executable, "-m", "pytest", "-m", "cuda", *tests]
     print(f"device suite: {' '.join(command[1:])}", flush=True)
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    done = run_tests(command)
     said = done.stdout.splitlines()
     last = next((line.strip("= ") for line in reversed(said) if line.strip()), "no output")
     if done.returncode:
@@ -159,6 +159,11 @@ def suite(check: Check) -> None:
     check.results["suite"] = counts
     passed = done.returncode == 0 and counts.get("passed", 0) > 0
     check.hold("device suite", passed, re.sub(r" in \d.*", "", last))
+
+
+def run_tests(command: list[str]) -> subprocess.CompletedProcess[str]:
+    """pytest in the checkout."""
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
 def parity(check: Check) -> None:

@@ -170,7 +170,7 @@ def test_there_are_three_sizes_of_model(models: tuple[gpu_steps.Model, ...]) -> 
 def no_suite(monkeypatch: pytest.MonkeyPatch) -> None:
     """The device suite is what runs this test: here it has passed."""
     done = SimpleNamespace(returncode=0, stdout="21 passed, 3 skipped in 2.1s\n", stderr="")
-    monkeypatch.setattr(gpu.subprocess, "run", lambda *_, **__: done)
+    monkeypatch.setattr(gpu, "run_tests", lambda command: done)
 
 
 def results_of(folder: Path) -> dict[str, Any]:
@@ -232,7 +232,7 @@ def test_a_suite_that_fails_fails_the_check(
     check = gpu.Check(pretended=True, quick=True)
     for code, last in ((1, "2 failed, 9 passed in 3.00s"), (0, "no tests ran in 0.1s")):
         done = SimpleNamespace(returncode=code, stdout=last, stderr="")
-        monkeypatch.setattr(gpu.subprocess, "run", lambda *_, done=done, **__: done)
+        monkeypatch.setattr(gpu, "run_tests", lambda command, done=done: done)
         gpu.suite(check)
     details = [(c["passed"], c["detail"]) for c in check.results["checks"]]
     assert details == [(False, "2 failed, 9 passed"), (False, "no tests ran")]
