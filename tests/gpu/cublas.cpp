@@ -1,6 +1,8 @@
 // A small cuBLAS: the products that CuPy asks for, in float32 and float64, by their definition.
 // Matrices lie column by column (BLAS's order). `cublas.py` adds the other names, which refuse.
+#include <algorithm>
 #include <cstddef>
+#include <vector>
 
 using Handle = void*;
 using Status = int;  // 0: done
@@ -8,20 +10,36 @@ const Status UNSUPPORTED = 15;
 enum { FLOAT32 = 0, FLOAT64 = 1 };  // cudaDataType
 
 // C = alpha op(A) op(B) + beta C; op transposes where its flag is set. C is not read if beta is 0.
+// A goes into a panel of ROWS rows, so that the innermost loop is one that g++ makes vectors of;
+// sums run over k in order, as the definition has it.
 template <class T>
 static void gemm(int ta, int tb, int m, int n, int k, T alpha, const T* A, int lda, const T* B,
                  int ldb, T beta, T* C, int ldc) {
-  for (int j = 0; j < n; j++)
-    for (int i = 0; i < m; i++) {
-      T sum = 0;
+  constexpr int ROWS = 32, COLUMNS = 4;
+  std::vector<T> panel((size_t)k * ROWS);
+  for (int i = 0; i < m; i += ROWS) {
+    const int rows = std::min(ROWS, m - i);
+    for (int p = 0; p < k; p++)
+      for (int r = 0; r < rows; r++)
+        panel[(size_t)p * ROWS + r] = ta ? A[p + (size_t)(i + r) * lda] : A[i + r + (size_t)p * lda];
+    for (int j = 0; j < n; j += COLUMNS) {
+      const int columns = std::min(COLUMNS, n - j);
+      T sum[COLUMNS][ROWS] = {};
       for (int p = 0; p < k; p++) {
-        const T a = ta ? A[p + (size_t)i * lda] : A[i + (size_t)p * lda];
-        const T b = tb ? B[j + (size_t)p * ldb] : B[p + (size_t)j * ldb];
-        sum += a * b;
+        const T* const a = &panel[(size_t)p * ROWS];
+        for (int c = 0; c < COLUMNS; c++) {
+          const int column = std::min(j + c, n - 1);  // beyond the edge: computed, not stored
+          const T b = tb ? B[column + (size_t)p * ldb] : B[p + (size_t)column * ldb];
+          for (int r = 0; r < ROWS; r++) sum[c][r] += a[r] * b;
+        }
       }
-      T& c = C[i + (size_t)j * ldc];
-      c = alpha * sum + (beta == 0 ? 0 : beta * c);
+      for (int c = 0; c < columns; c++)
+        for (int r = 0; r < rows; r++) {
+          T& y = C[i + r + (size_t)(j + c) * ldc];
+          y = alpha * sum[c][r] + (beta == 0 ? 0 : beta * y);
+        }
     }
+  }
 }
 
 // y = alpha op(A) x + beta y with A (m, n)

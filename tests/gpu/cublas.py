@@ -46,7 +46,7 @@ def build(cupys: Path, folder: Path) -> None:
     (folder / "all.cpp").write_text(f'{code}\nextern "C" {{\n{stubs}}}\n')
     # the linker looks for names under the version that NVIDIA's library has
     (folder / "versions").write_text(f"{NAME} {{ global: *; }};\n")
-    command = ["g++", "-O2", "-fPIC", "-shared", f"-Wl,-soname,{NAME}"]
+    command = ["g++", "-O3", "-march=native", "-fPIC", "-shared", f"-Wl,-soname,{NAME}"]
     command += ["-Wl,--version-script=versions", "all.cpp", "-o", NAME]
     subprocess.run(command, cwd=folder, check=True)
 

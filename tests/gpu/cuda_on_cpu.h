@@ -15,7 +15,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <csetjmp>
 #include <ucontext.h>
 #include <utility>
 #include <vector>
@@ -43,9 +42,50 @@ static inline void* dynamic_shared() { return dynamic_shared_.data(); }
 
 // ---- fibers and barriers -----------------------------------------------------------------------
 
-struct Fiber { ucontext_t start; jmp_buf resume; bool started, done; };
-static ucontext_t scheduler_start;
-static jmp_buf scheduler;
+// From stack to stack. `swapcontext` makes system calls, and a kernel gives way a million times: on
+// x86-64 what a call must preserve is pushed, the stacks are exchanged, and it is popped again.
+#ifdef __x86_64__
+using Place = void*;  // a stack pointer
+extern "C" void exchange_stacks(Place* from, Place to);
+asm(R"(
+.text
+exchange_stacks:
+  push %rbp
+  push %rbx
+  push %r12
+  push %r13
+  push %r14
+  push %r15
+  mov %rsp, (%rdi)
+  mov %rsi, %rsp
+  pop %r15
+  pop %r14
+  pop %r13
+  pop %r12
+  pop %rbx
+  pop %rbp
+  ret
+)");
+static void leave_for(Place& from, Place& to) { exchange_stacks(&from, to); }
+static void prepare(Place& place, char* stack, size_t size, void (*start)()) {
+  void** top = (void**)((uintptr_t)(stack + size) & ~(uintptr_t)15) - 2;
+  *top = (void*)start;  // what `ret` finds; below it six registers
+  place = top - 6;
+}
+#else
+using Place = ucontext_t;
+static void leave_for(Place& from, Place& to) { swapcontext(&from, &to); }
+static void prepare(Place& place, char* stack, size_t size, void (*start)()) {
+  getcontext(&place);
+  place.uc_stack.ss_sp = stack;
+  place.uc_stack.ss_size = size;
+  place.uc_link = nullptr;
+  makecontext(&place, start, 0);
+}
+#endif
+
+struct Fiber { Place place; bool done; };
+static Place scheduler;
 static std::vector<Fiber> fibers;
 static int current;         // number of the running thread
 static bool waits = false;  // whether threads are fibers
@@ -61,9 +101,7 @@ static void open_if_complete(Barrier& b) {  // threads that have ended are not w
   progress = true;
 }
 
-static void give_way() {  // setjmp and longjmp: unlike swapcontext they make no system call
-  if (_setjmp(fibers[current].resume) == 0) _longjmp(scheduler, 1);
-}
+static void give_way() { leave_for(fibers[current].place, scheduler); }
 
 static void wait_at(Barrier& b) {
   const unsigned generation = b.generation;
@@ -79,14 +117,17 @@ static inline void __threadfence_block() {}
 
 // ---- warp shuffles: everyone writes, everyone waits, everyone reads ----------------------------
 
-static double shuffled[1024];
+// Two places in turn: whoever writes to the first again has waited for all to read the second,
+// and so for all to have read the first.
+static double shuffled[2][1024];
+static bool turn[1024];  // of each thread
 
 template <class T> static T shuffle(T value, int lane) {
-  memcpy(&shuffled[current], &value, sizeof value);
+  double* const place = shuffled[turn[current] = !turn[current]];
+  memcpy(&place[current], &value, sizeof value);
   __syncwarp();
   T result = value;
-  if (0 <= lane && lane < 32) memcpy(&result, &shuffled[(current & ~31) + lane], sizeof result);
-  __syncwarp();
+  if (0 <= lane && lane < 32) memcpy(&result, &place[(current & ~31) + lane], sizeof result);
   return result;
 }
 static inline int own() { return current & 31; }
@@ -143,55 +184,62 @@ using std::tanh; using std::trunc;
 static void (*body)(void*);  // calls the kernel with its arguments
 static void* body_argument;
 
-static void set_thread(int t) {
-  current = t;
-  threadIdx = {t % blockDim.x, t / blockDim.x % blockDim.y, t / blockDim.x / blockDim.y};
+static void first_thread() { current = 0; threadIdx = {0, 0, 0}; }
+
+static void next_thread() {
+  current++;
+  if (++threadIdx.x < blockDim.x) return;
+  threadIdx.x = 0;
+  if (++threadIdx.y < blockDim.y) return;
+  threadIdx.y = 0;
+  threadIdx.z++;
 }
 
-static void run_fiber() {
-  body(body_argument);
-  fibers[current].done = progress = true;
-  block_barrier.alive--;
-  warp_barrier[current / 32].alive--;
-  open_if_complete(block_barrier);
-  open_if_complete(warp_barrier[current / 32]);
-  _longjmp(scheduler, 1);
+static void run_fiber() {  // a thread of each block in turn: making a fiber is slow
+  for (;;) {
+    body(body_argument);
+    fibers[current].done = progress = true;
+    block_barrier.alive--;
+    warp_barrier[current / 32].alive--;
+    open_if_complete(block_barrier);
+    open_if_complete(warp_barrier[current / 32]);
+    give_way();
+  }
 }
 
-static void step_fiber(int t) {  // until it waits or ends
-  set_thread(t);
-  Fiber& fiber = fibers[t];
-  if (_setjmp(scheduler)) return;
-  if (fiber.started) _longjmp(fiber.resume, 1);
-  fiber.started = true;
-  setcontext(&fiber.start);
+static void make_fibers(int n) {  // at most 1024; each is kept for the blocks to come
+  const size_t stack = (64 << 10) + 5 * 64;  // no power of two: all tops would share cache lines
+  static char* const stacks = (char*)malloc(stack * 1024);
+  fibers.reserve(1024);
+  for (int t = fibers.size(); t < n; t++) {
+    fibers.emplace_back();
+    prepare(fibers[t].place, &stacks[stack * t], stack, run_fiber);
+  }
 }
 
 static void run_block_of_fibers(int n) {
-  const size_t stack = 64 << 10;
-  static std::vector<char> stacks;
-  stacks.resize(stack * n);
-  fibers.resize(n);
+  make_fibers(n);
   block_barrier = {n, 0, 0};
   for (int w = 0; w * 32 < n; w++) warp_barrier[w] = {std::min(32, n - w * 32), 0, 0};
-  for (int t = 0; t < n; t++) {
-    Fiber& fiber = fibers[t];
-    fiber.started = fiber.done = false;
-    getcontext(&fiber.start);
-    fiber.start.uc_stack.ss_sp = &stacks[stack * t];
-    fiber.start.uc_stack.ss_size = stack;
-    fiber.start.uc_link = nullptr;
-    makecontext(&fiber.start, run_fiber, 0);
-  }
+  for (int t = 0; t < n; t++) fibers[t].done = turn[t] = false;
   for (bool left = true; left;) {
     left = progress = false;
-    for (int t = 0; t < n; t++)
-      if (!fibers[t].done) { step_fiber(t); left = left || !fibers[t].done; }
+    first_thread();
+    for (int t = 0; t < n; t++, next_thread())
+      if (!fibers[t].done) {
+        leave_for(scheduler, fibers[t].place);  // until it waits or ends
+        left = left || !fibers[t].done;
+      }
     if (left && !progress) {
       fprintf(stderr, "a kernel hangs: its threads wait at different barriers\n");
       abort();
     }
   }
+}
+
+static void run_block_in_a_loop(int n) {
+  first_thread();
+  for (int t = 0; t < n; t++, next_thread()) body(body_argument);
 }
 
 template <class... A> struct Call {
@@ -218,8 +266,7 @@ static void launch(void (*kernel)(A...), Triple grid, Triple block, unsigned sha
       for (unsigned x = 0; x < grid.x; x++) {
         blockIdx = {x, y, z};
         dynamic_shared_.assign(shared + 16, (char)0xA5);  // garbage, as on a chip
-        if (waits) run_block_of_fibers(n);
-        else for (int t = 0; t < n; t++) { set_thread(t); body(body_argument); }
+        waits ? run_block_of_fibers(n) : run_block_in_a_loop(n);
       }
 }
 

@@ -48,16 +48,23 @@ def missing() -> str | None:
     return f"{absent[0]} is not installed: apt install g++" if absent else None
 
 
-def install(cache: Path) -> None:
-    """Put the pretended GPU in place; compiled kernels are kept in the folder `cache`."""
+def install(folder: Path) -> None:
+    """Put the pretended GPU in place; compiled kernels are kept in `folder`."""
     assert "cupy" not in sys.modules, "the pretended GPU must be installed before CuPy is imported"
     os.environ["CUPY_ACCELERATORS"] = ""  # no precompiled reductions: their source comes to us
     os.environ["CUPY_CACHE_IN_MEMORY"] = "1"  # nor kernels from disk, for the same reason
     from gpu import cublas, kernels, memory
 
     memory.install()
-    kernels.install(cache)
-    cublas.install(cache)
+    kernels.install(folder)
+    cublas.install(folder)
+
+
+def cache() -> Path:
+    """The folder in which pytest keeps compiled kernels too, made if it is not there."""
+    folder = Path(__file__).parents[2] / ".pytest_cache" / "d" / "pretended-gpu"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def check() -> None:
