@@ -123,14 +123,13 @@ class Tokenizer(ABC):
             raise ValueError("truncation and padding to max_length need a max_length")
         rows, starts = self._rows(texts, pairs, max_length, truncation, return_offsets_mapping)
         ids = [[token.id for token in row] for row in rows] if return_offsets_mapping else rows
+        if not padding:
+            return _lists(ids, starts, rows if return_offsets_mapping else None)
         data = TokenDataset.from_lists(ids, self.pad_id, starts)
         length = max_length if padding == "max_length" else None
         batch: dict[str, Any] = dict(data.padded(np.arange(len(ids)), length))
         if return_offsets_mapping:
             batch["offset_mapping"] = _padded_places(rows, batch["input_ids"].shape)
-        if not padding:
-            lists = {name: [row.tolist() for row in array] for name, array in batch.items()}
-            return {n: [r[: len(own)] for r, own in zip(v, ids)] for n, v in lists.items()}
         return batch
 
     def dataset(
@@ -228,6 +227,21 @@ class Tokenizer(ABC):
 
 def _listed(texts: str | Sequence[str]) -> Sequence[str]:
     return [texts] if isinstance(texts, str) else texts
+
+
+def _lists(
+    ids: list[list[int]], starts: list[int] | None, placed: list[list[PlacedId]] | None
+) -> dict[str, Any]:
+    """A batch without padding."""
+    ends = list(map(len, ids))
+    batch: dict[str, Any] = {
+        "input_ids": ids,
+        "attention_mask": [[1] * end for end in ends],
+        "token_type_ids": [[0] * a + [1] * (end - a) for a, end in zip(starts or ends, ends)],
+    }
+    if placed is not None:
+        batch["offset_mapping"] = [[(token.start, token.end) for token in row] for row in placed]
+    return batch
 
 
 def _padded_places(rows: Sequence[Sequence[PlacedId]], shape: tuple[int, int]) -> np.ndarray:

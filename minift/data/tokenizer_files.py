@@ -131,10 +131,20 @@ def configured_tokens(folder: Path) -> list[tuple[int, Any]]:
     decoder = read_object(folder / CONFIG_FILE).get("added_tokens_decoder")
     if isinstance(decoder, Mapping) and all(key.isdecimal() for key in decoder):
         return [(int(key), entry) for key, entry in decoder.items()]
-    # As older files list them: not special, hence looked for in normalised text.
-    plain = {"special": False, "normalized": True}
-    ids = read_object(folder / ADDED_FILE)
-    return [(i, {"content": content, **plain}) for content, i in ids.items()]
+    # Older files list ids here and special tokens there; others are found in normalised text.
+    listed = read_object(folder / SPECIALS_FILE).get("additional_special_tokens") or []
+    special = [token["content"] if isinstance(token, Mapping) else token for token in listed]
+    return [
+        (
+            i,
+            {
+                "content": content,
+                "special": content in special,
+                "normalized": content not in special,
+            },
+        )
+        for content, i in read_object(folder / ADDED_FILE).items()
+    ]
 
 
 def entries_of(tokens: Iterable[AddedToken], id_of: Mapping[str, int]) -> list[dict[str, Any]]:
