@@ -543,6 +543,13 @@ def test_older_list_of_added_tokens_is_read(tmp_path):
     assert tokenizer.decode([5, 6, 7]) == "a New"
 
 
+def test_two_vocabularies_that_differ_are_refused(toy, tmp_path):
+    toy.save_pretrained(tmp_path)
+    (tmp_path / "vocab.txt").write_text("\n".join(toy.pieces[:-1]), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"vocab\.txt and tokenizer\.json hold different"):
+        WordPieceTokenizer.from_pretrained(tmp_path)
+
+
 def test_letters_follow_the_config_before_the_tokenizer_file(toy, tmp_path):
     toy.save_pretrained(tmp_path)
     (tmp_path / "tokenizer_config.json").write_text('{"do_lower_case": false}', encoding="utf-8")
@@ -580,6 +587,7 @@ BROKEN_JSON = [
 @pytest.mark.parametrize(("changes", "message"), BROKEN_JSON)
 def test_broken_tokenizer_file_gets_one_clear_sentence(tmp_path, toy, changes, message):
     toy.save_pretrained(tmp_path)
+    (tmp_path / "vocab.txt").unlink()
     file = tmp_path / "tokenizer.json"
     content = json.loads(file.read_text(encoding="utf-8"))
     for path, value in changes.items():

@@ -41,6 +41,7 @@ def read(folder: Path) -> tuple[Path, Settings]:
     path = folder / files.JSON_FILE
     if path.is_file():
         settings = _read_json(path)
+        _check_same(folder / VOCABULARY_FILE, settings.pieces)
     else:
         path = folder / VOCABULARY_FILE
         settings = _read_vocabulary(path)
@@ -53,13 +54,26 @@ def read(folder: Path) -> tuple[Path, Settings]:
 def _read_vocabulary(path: Path) -> Settings:
     if not path.is_file():
         raise FileNotFoundError(f"no {path.name} in {path.parent}, and no {files.JSON_FILE}")
-    # Only "\n" ends a piece: Python's other line ends are characters of real vocabularies.
+    pieces = _lines(path)
+    added = files.added_tokens_of(path, pieces, files.configured_tokens(path.parent))
+    return Settings(pieces, True, None, added)
+
+
+def _lines(path: Path) -> list[str]:
+    """The pieces; only "\n" ends one: Python's other line ends are characters of vocabularies."""
     lines = files.read_text(path).removesuffix("\n").split("\n")
     pieces = [line.removesuffix("\r") for line in lines]
     if pieces == [""]:
         raise ValueError(f"{path} is empty; it should hold one piece a line")
-    added = files.added_tokens_of(path, pieces, files.configured_tokens(path.parent))
-    return Settings(pieces, True, None, added)
+    return pieces
+
+
+def _check_same(path: Path, pieces: list[str]) -> None:
+    """A vocab.txt beside tokenizer.json must hold the same pieces: which one is meant, else."""
+    if path.is_file() and _lines(path) != pieces:
+        raise ValueError(
+            f"{path} and {files.JSON_FILE} hold different vocabularies; delete the wrong one"
+        )
 
 
 def _read_json(path: Path) -> Settings:
