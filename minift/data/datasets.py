@@ -54,7 +54,12 @@ class TokenDataset:
     `ids`: int32 (N,), all texts one after another; `offsets`: int64 (n + 1,), text i is
     `ids[offsets[i]:offsets[i + 1]]`; `targets`: arrays with one row a text, passed through under
     their names (`labels=...`). A corpus of a million tokens thus costs 4 MB and no Python objects.
+
+    Where the texts are pairs, `first_lengths` (n,) tells how many tokens belong to the first text
+    of each: the rest gets the token type 1.
     """
+
+    first_lengths: np.ndarray | None = None
 
     def __init__(
         self, ids: np.ndarray, offsets: np.ndarray, pad_id: int, **targets: np.ndarray
@@ -105,10 +110,13 @@ class TokenDataset:
         real = columns < counts[:, None]  # (B, T)
         places = np.where(real, starts[:, None] + columns, 0)  # (B, T)
         ids = np.where(real, self.ids[places], self.pad_id) if len(self.ids) else real
+        second = np.zeros(real.shape, bool)
+        if self.first_lengths is not None:
+            second = real & (columns >= self.first_lengths[indices][:, None])  # (B, T)
         return {
             "input_ids": ids.astype(np.int64),
             "attention_mask": real.astype(np.int64),
-            "token_type_ids": np.zeros(real.shape, np.int64),
+            "token_type_ids": second.astype(np.int64),
         }
 
 
