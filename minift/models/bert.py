@@ -54,6 +54,7 @@ class BertConfig:
     classifier_pooling: str = "cls"
     num_labels: int = 2
     id2label: dict[int, str] | None = None  # None: LABEL_0, LABEL_1, …
+    problem_type: str | None = None  # what the scores mean; None: one class of several
 
     def __post_init__(self) -> None:
         """Raises ValueError for settings that make no BERT."""
