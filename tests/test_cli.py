@@ -19,6 +19,7 @@ from minift.models import BertConfig, BertForMaskedLM, BertForSequenceClassifica
 from minift.quickstart import job
 
 TEXT = "a small cat"
+COMMANDS = ("quickstart", "finetune", "evaluate", "predict")  # in the order of --help
 
 
 def run(capsys, *arguments):
@@ -56,7 +57,7 @@ def model_folder(tmp_path, tokenizer):
 # ---------------------------------------------------------------------------------------- help
 
 
-@pytest.mark.parametrize("command", [[], ["quickstart"], ["predict"]])
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
 def test_help_is_readable(capsys, command):
     code, out, err = run(capsys, *command, "--help")
     assert (code, err) == (0, "")
@@ -67,7 +68,7 @@ def test_help_is_readable(capsys, command):
 def test_help_names_the_commands_and_version_the_version(capsys):
     from minift import __version__
 
-    assert all(name in run(capsys, "--help")[1] for name in ("quickstart", "predict"))
+    assert all(name in run(capsys, "--help")[1] for name in COMMANDS)
     assert run(capsys, "--version") == (0, f"minift {__version__}\n", "")
 
 
@@ -92,7 +93,7 @@ def test_help_needs_neither_matplotlib_nor_safetensors_and_the_module_runs():
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ([], "name a command: quickstart or predict (see minift --help)"),
+        ([], f"name a command: {' or '.join(COMMANDS)} (see minift --help)"),
         (["quikstart"], "unknown command 'quikstart'; did you mean 'quickstart'?"),
         (["dance"], "unknown command 'dance' (see minift --help)"),
         (["--quick"], "unknown option '--quick' (see minift --help)"),
@@ -100,7 +101,7 @@ def test_help_needs_neither_matplotlib_nor_safetensors_and_the_module_runs():
         (["quickstart", "--step=5"], "unknown option '--step=5'; did you mean '--steps'?"),
         (["quickstart", "now"], "unknown argument 'now' (see minift quickstart --help)"),
         (["predict", "--model", "m"],
-         "the following arguments are required: --text (see minift predict --help)"),
+         "one of the arguments --text --data is required (see minift predict --help)"),
     ],
 )  # fmt: skip
 def test_a_misspelt_word_is_named_with_the_one_that_was_meant(capsys, arguments, sentence):
