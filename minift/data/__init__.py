@@ -2,10 +2,12 @@
 
 Everything here is NumPy and the standard library; no file knows about Tensors or models. In
 reading order: `splits` (who is tested on what), `glosses` (the data set that ships), `wordpiece`
-(text to integers), `datasets` and `loader` (integers to batches), `masking` (batches to the
-masked-language-modelling task).
+and `bpe` (text to integers), `datasets` and `loader` (integers to batches), `masking` (batches to
+the masked-language-modelling task).
 """
 
+from minift.data.added_tokens import AddedToken
+from minift.data.bpe import BPETokenizer
 from minift.data.datasets import ArrayDataset, Dataset, TokenDataset
 from minift.data.glosses import Glosses, draw_labelled, load_glosses
 from minift.data.loader import BucketSampler, DataLoader
@@ -14,7 +16,9 @@ from minift.data.splits import k_folds, train_test_split
 from minift.data.wordpiece import WordPieceTokenizer
 
 __all__ = [
+    "AddedToken",
     "ArrayDataset",
+    "BPETokenizer",
     "BucketSampler",
     "DataLoader",
     "Dataset",
