@@ -58,6 +58,7 @@ def table(tmp_path):
 def test_a_run_leaves_its_files_and_the_model_has_learnt(capsys, tmp_path, model):
     table = reviews(tmp_path / "reviews.csv", n=240)
     out = finetune(capsys, model, table, tmp_path / "out", "--epochs", "10")
+    assert "the classification head is new (bert.pooler.dense.weight, " in out
     assert {path.name for path in (tmp_path / "out").iterdir()} == FILES
     metrics = loaded(tmp_path / "out" / "metrics.json")
     assert metrics["rows"] == {"train": 192, "validation": 24, "test": 24, "empty": 0,
@@ -249,7 +250,7 @@ def test_a_head_for_other_labels_is_drawn_anew(capsys, tmp_path, model, table):
     rows = [(text, "warm" if y else "cold") for text, y in sentences(60)]
     other = write_table(tmp_path / "other.csv", *rows)
     out = finetune(capsys, tmp_path / "first", other, tmp_path / "second", "--lr", "1e-9")
-    assert "the classification head is new: this is expected" in out
+    assert "its head was for other labels, so it starts anew" in out
     first, second = (open_classifier(tmp_path / n).model for n in ("first", "second"))
     assert not np.allclose(first.classifier.weight.data, second.classifier.weight.data)
 

@@ -180,6 +180,7 @@ def damaged(model, here, file, content):
     """A copy of the model with one file replaced, or removed."""
     shutil.copytree(model, here / "m")
     (here / "m" / file).unlink()
+    (here / "m" / "tokenizer.json").unlink()  # which would be read instead of vocab.txt
     if content is not None:
         (here / "m" / file).write_bytes(content)
     return "m"

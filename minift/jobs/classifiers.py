@@ -7,7 +7,9 @@ texts were cut in training, and whether the model reads pairs.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,6 @@ import numpy as np
 
 from minift import hub
 from minift.data import BucketSampler, TokenDataset, WordPieceTokenizer
-from minift.data.pairs import pair_dataset
 from minift.jobs.tasks import Task, task_of
 from minift.models import (
     AutoModelForSequenceClassification,
@@ -45,16 +46,11 @@ class Classifier:
         self, texts: Sequence[str], pairs: Sequence[str] | None, **targets: np.ndarray
     ) -> TokenDataset:
         """Texts as the model reads them, cut to `max_length`."""
-        if pairs is None:
-            return self.tokenizer.dataset(texts, self.max_length, **targets)
-        return pair_dataset(self.tokenizer, texts, pairs, self.max_length, **targets)
+        return self.tokenizer.dataset(texts, self.max_length, pairs, **targets)
 
     def lengths(self, texts: Sequence[str], pairs: Sequence[str] | None) -> np.ndarray:
         """Tokens of each text before it is cut, (n,)."""
-        lengths = np.array([len(ids) for ids in self.tokenizer.encode_all(texts)])
-        if pairs is None:
-            return lengths
-        return lengths + [len(ids) - 1 for ids in self.tokenizer.encode_all(pairs)]
+        return np.array([len(ids) for ids in self.tokenizer.encode_all(texts, pairs=pairs)])
 
     @no_grad()
     def outputs(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> np.ndarray:
@@ -83,7 +79,7 @@ def open_classifier(place: str | Path) -> Classifier:
     Raises FileNotFoundError or ValueError in a sentence for what is not there, is damaged, or does
     not classify.
     """
-    folder = model_folder(place)
+    folder = hub.resolve(place)
     model = load(folder)
     if not isinstance(model, BertForSequenceClassification):
         raise ValueError(f"{place} holds a {model.architecture}, which does not classify")
@@ -115,12 +111,6 @@ def read_notes(folder: Path) -> dict[str, Any]:
     return notes
 
 
-def model_folder(place: str | Path) -> Path:
-    """The model folder that is meant: itself, or `model/` of a run's folder."""
-    inner = Path(place) / "model"
-    return inner if (inner / hub.CONFIG).is_file() else Path(place)
-
-
 def open_for_training(
     place: str | Path, task: Task, pairs: bool
 ) -> tuple[BertForSequenceClassification, bool]:
@@ -129,15 +119,16 @@ def open_for_training(
     It is only if it was made for the same labels; the task then takes their order. The tokenizer
     is in `model.tokenizer`. Raises FileNotFoundError or ValueError.
     """
-    folder = model_folder(place)
+    folder = hub.resolve(place)
     saved = hub.read_config(folder)
     tokenizer = WordPieceTokenizer.from_pretrained(folder)
     known = same_names(saved, task)
     task.names = known or task.names
     names = dict(enumerate(task.names))
-    model = AutoModelForSequenceClassification.from_pretrained(
-        folder, num_labels=len(names), id2label=names, problem_type=task.problem_type
-    )
+    with quiet():
+        model = AutoModelForSequenceClassification.from_pretrained(
+            folder, num_labels=len(names), id2label=names, problem_type=task.problem_type
+        )
     if tokenizer.vocab_size > model.config.vocab_size:
         raise ValueError(
             f"the vocabulary in {place} holds {tokenizer.vocab_size:,} pieces, the model only "
@@ -180,8 +171,21 @@ def rescale_head(model: BertForSequenceClassification, factor: float, shift: flo
     head.bias.data = head.bias.data * factor + shift
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Warnings about loading are said by `describe_loading`, in their place."""
+    log = logging.getLogger("minift")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+
+
 def describe_loading(model: BertForSequenceClassification, kept_head: bool) -> str:
     """What came from the folder and what is new, in words."""
     assert model.load_report is not None
-    head = "its head is kept" if kept_head else "the classification head is new: this is expected"
-    return f"{len(model.load_report.loaded)} tensors loaded; {head}"
+    report = model.load_report
+    head = "its head is kept" if kept_head else "its head was for other labels, so it starts anew"
+    return f"{len(report.loaded)} tensors loaded; {report.notes[0] if report.notes else head}"
