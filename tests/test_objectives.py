@@ -5,7 +5,7 @@ import pytest
 
 from minift import nn
 from minift.models import BertConfig, BertForMaskedLM, BertForSequenceClassification
-from minift.objectives import Classification, MaskedLM
+from minift.objectives import Classification, MaskedLM, MultiLabel, Regression
 from minift.tensor import Tensor
 
 CONFIG = BertConfig(
@@ -102,3 +102,37 @@ def test_classification_gives_a_model_everything_but_the_labels_by_name():
 def test_smoothing_out_of_range_is_refused():
     with pytest.raises(ValueError, match=r"label_smoothing must lie in \[0, 1\), got 1.0"):
         Classification(label_smoothing=1.0)
+
+
+# ------------------------------------------------------------- several labels a text, and numbers
+
+
+def test_multi_label_is_the_mean_binary_cross_entropy():
+    model = BertForSequenceClassification(CONFIG).eval()
+    labels = np.array([[1, 0, 1], [0, 0, 0], [1, 1, 1], [0, 1, 0]], np.float32)
+    batch = {"input_ids": IDS, "attention_mask": MASK, "labels": labels}
+    p = 1 / (1 + np.exp(-model(IDS, MASK).numpy().astype(np.float64)))
+    for weight in (None, [3.0, 1.0, 0.5]):
+        loss, log = MultiLabel(pos_weight=weight)(model, batch)
+        w = np.ones(3) if weight is None else np.array(weight)
+        expected = -(w * labels * np.log(p) + (1 - labels) * np.log(1 - p)).mean()
+        right = ((p > 0.5) == labels).all(1).mean()
+        assert log == {"loss": pytest.approx(expected, rel=1e-5), "accuracy": right, "count": 4}
+        assert loss.dtype == np.float32
+
+
+def test_regression_is_the_mean_squared_error_and_wants_one_score():
+    config = BertConfig(**{**vars(CONFIG), "num_labels": 1, "id2label": None})
+    model = BertForSequenceClassification(config).eval()
+    labels = np.array([1.5, -2.0, 0.0, 30.0])
+    batch = {"input_ids": IDS, "attention_mask": MASK, "labels": labels}
+    errors = model(IDS, MASK).numpy()[:, 0].astype(np.float64) - labels
+    loss, log = Regression()(model, batch)
+    assert loss.dtype == np.float32
+    assert log == {
+        "loss": pytest.approx((errors**2).mean(), rel=1e-5),
+        "absolute_error": pytest.approx(np.abs(errors).mean(), rel=1e-5),
+        "count": 4,
+    }
+    with pytest.raises(ValueError, match=r"need one score for each of 4 texts, got \(4, 3\)"):
+        Regression()(BertForSequenceClassification(CONFIG), batch)

@@ -15,7 +15,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 
-from minift.cli import doctor, gpu_check, predict, quickstart
+from minift.cli import doctor, evaluate, finetune, gpu_check, predict, quickstart
 from minift.cli.arguments import (
     EXIT_FAILURE,
     EXIT_INTERRUPTED,
@@ -24,7 +24,7 @@ from minift.cli.arguments import (
     Parser,
 )
 
-COMMANDS = (quickstart, predict, doctor, gpu_check)  # in the order of --help
+COMMANDS = (quickstart, finetune, evaluate, predict, doctor, gpu_check)  # in the order of --help
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -75,6 +75,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         kind = "option" if unknown[0].startswith("-") else "argument"
         hint = suggestion(unknown[0], known, command.prog)
         raise MistakeError(f"unknown {kind} {unknown[0]!r}{hint}")
+    options.command = ["minift", *arguments]  # for the record of a run
     return options
 
 
