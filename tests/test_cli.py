@@ -129,6 +129,18 @@ def test_a_number_that_makes_no_run_is_refused(capsys, arguments, sentence):
     assert said == f"{sentence} (see minift quickstart --help)"
 
 
+@pytest.mark.parametrize(
+    "words",
+    ["quickstart --output {0}", "predict --model {0} --text cat"],
+    ids=lambda w: w.split()[0],
+)
+def test_a_command_on_a_gpu_that_cannot_be_used_says_why(capsys, tmp_path, monkeypatch, words):
+    monkeypatch.setattr("minift.backend.cuda.why_not", lambda: "there is no GPU")
+    command = words.format(tmp_path / "run").split()
+    said = mistake(capsys, *command, "--device", "cuda")
+    assert said == f'{command[0]}: device "cuda" cannot be used: there is no GPU'
+
+
 # ---------------------------------------------------------------------------------- quickstart
 
 
@@ -142,9 +154,6 @@ def test_quickstart_refuses_before_any_work(capsys, tmp_path, monkeypatch):
     fine = tmp_path / "run"
     said = mistake(capsys, "quickstart", "--labels-per-class", "99999", "--output", fine)
     assert said.startswith("quickstart: labels per class: asked for 99999, but class '")
-    monkeypatch.setattr("minift.backend.cuda.why_not", lambda: "there is no GPU")
-    said = mistake(capsys, "quickstart", "--device", "cuda", "--output", fine)
-    assert said == 'quickstart: device "cuda" cannot be used: there is no GPU'
 
 
 def test_quickstart_passes_on_what_was_asked(tmp_path, monkeypatch):
@@ -239,6 +248,14 @@ def test_predict_prints_one_line_of_json(capsys, model_folder):
     assert ranked[0] == said["label"]
     assert set(ranked) == {"animal", "food"}
     assert sum(said["probabilities"].values()) == pytest.approx(1, abs=1e-3)
+
+
+def test_predict_answers_the_same_on_every_device(capsys, model_folder, device):
+    words = ["predict", "--model", model_folder, "--text", TEXT]
+    on = lambda place: json.loads(run(capsys, *words, "--device", place)[1])
+    here, there = on("cpu"), on(device)
+    assert there["label"] == here["label"]
+    assert there["probabilities"] == pytest.approx(here["probabilities"], abs=2e-4)
 
 
 def test_predict_takes_a_runs_folder_too(capsys, model_folder):

@@ -1,4 +1,8 @@
-"""Is there a usable GPU, and if not, why not: one sentence, and never a silent fall-back."""
+"""Is there a usable GPU, and if not, why not: one sentence, and never a silent fall-back.
+
+Four things must be there, and each has its own sentence: CuPy, the driver, a device, and the CUDA
+libraries without which the first kernel fails. Where to read next: `minift/train/device.py`.
+"""
 
 from __future__ import annotations
 
@@ -6,24 +10,56 @@ import importlib
 from functools import cache
 from types import ModuleType
 
+INSTALL = "pip install 'cupy-cuda13x[ctk]' (driver 580 or newer; older: 'cupy-cuda12x[ctk]')"
+NO_DEVICE = 100  # cudaErrorNoDevice
+
 
 @cache
 def why_not() -> str | None:
     """None where CUDA works; else one sentence that says what is missing and what mends it."""
     try:
         cupy = importlib.import_module("cupy")
-    except ImportError:
-        return "CuPy is not installed: pip install 'cupy-cuda13x[ctk]' (or cupy-cuda12x[ctk])"
+    except ModuleNotFoundError:
+        return f"CuPy is not installed: {INSTALL}"
+    except ImportError as error:
+        return f"CuPy is installed but cannot be imported ({first_line(error)}): {INSTALL}"
+    return why_no_device(cupy) or why_no_kernel(cupy)
+
+
+def why_no_device(cupy: ModuleType) -> str | None:
+    """Whether the driver answers, and shows a GPU."""
     try:
-        if cupy.cuda.runtime.getDeviceCount() == 0:
-            return "no CUDA device was found: check `nvidia-smi` and CUDA_VISIBLE_DEVICES"
+        found = cupy.cuda.runtime.getDeviceCount()
     except Exception as error:
-        return f"the NVIDIA driver is missing or too old: install one from NVIDIA ({error})"
+        if getattr(error, "status", None) != NO_DEVICE:
+            return (
+                f"there is no NVIDIA driver that CuPy {cupy.__version__} can use "
+                f"({first_line(error)}): install one (https://www.nvidia.com/drivers), "
+                f"then `nvidia-smi` shows it"
+            )
+        found = 0
+    if found:
+        return None
+    return (
+        "the NVIDIA driver shows no GPU: see `nvidia-smi`, and `unset CUDA_VISIBLE_DEVICES` if "
+        "that variable hides it"
+    )
+
+
+def why_no_kernel(cupy: ModuleType) -> str | None:
+    """Whether a kernel (NVRTC compiles it) and a product (cuBLAS) work: a driver is not enough."""
     try:
-        cupy.arange(2.0).sum().get()
+        cupy.arange(2, dtype="float32").sum().get()
+        (cupy.ones((2, 2), "float32") @ cupy.ones((2, 2), "float32")).get()
     except Exception as error:
-        return f"the first CUDA kernel failed: install CuPy's CUDA libraries, [ctk] ({error})"
+        return f"the GPU is there, but a first kernel fails ({first_line(error)}): {INSTALL}"
     return None
+
+
+def first_line(error: Exception) -> str:
+    """An error in a few words: CuPy's own messages go over many lines."""
+    lines = [line.strip(" =") for line in str(error).splitlines()]
+    return next((line for line in lines if line), type(error).__name__).removesuffix(".")
 
 
 def is_available() -> bool:

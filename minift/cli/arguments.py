@@ -9,6 +9,8 @@ import argparse
 from pathlib import Path
 from typing import Any, NoReturn
 
+from minift.train.device import DEVICES, choose_device
+
 EXIT_FAILURE, EXIT_MISTAKE, EXIT_INTERRUPTED = 1, 2, 130
 
 
@@ -51,3 +53,18 @@ def folder(word: str) -> Path:
     if not word.strip() or "\0" in word:
         raise argparse.ArgumentTypeError(f"must name a folder, got {word!r}")
     return Path(word)
+
+
+def add_device(command: argparse.ArgumentParser) -> None:
+    """`--device`, the same for every command; `chosen_device` reads it."""
+    command.add_argument(
+        "--device", choices=DEVICES, default="auto", help="auto: a GPU if one works here"
+    )
+
+
+def chosen_device(options: argparse.Namespace, command: str) -> str:
+    """ "cpu" or "cuda". Raises MistakeError, with the reason, for a GPU that cannot be used."""
+    try:
+        return choose_device(options.device)
+    except RuntimeError as error:
+        raise MistakeError(f"{command}: {error}") from None

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from minift.cli.arguments import MistakeError, folder
+from minift.cli.arguments import MistakeError, add_device, chosen_device, folder
 
 
 def add(commands: Any) -> None:
@@ -23,12 +23,14 @@ def add(commands: Any) -> None:
     option = command.add_argument
     option("--model", type=folder, required=True, metavar="DIR", help="a model folder, or a run's")
     option("--text", required=True, help="the text to classify")
+    add_device(command)
     command.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Classify one text."""
-    model = load_classifier(options.model)
+    device = chosen_device(options, "predict")
+    model = load_classifier(options.model).to(device)
     problem = model.problem(options.text)
     if problem is not None:
         raise MistakeError(f"predict: {problem}")

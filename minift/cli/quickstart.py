@@ -12,6 +12,7 @@ from minift.cli.arguments import (
     EXIT_FAILURE,
     EXIT_INTERRUPTED,
     MistakeError,
+    add_device,
     count,
     folder,
     whole,
@@ -51,7 +52,7 @@ def add(commands: Any) -> None:
         help=f"where the results go ({OUTPUT}); an earlier quickstart there is replaced, a folder "
         "that holds anything else is refused",
     )
-    option("--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: a GPU if there")
+    add_device(command)
     command.set_defaults(run=run)
 
 

@@ -17,6 +17,6 @@ def choose_device(name: str) -> str:
         raise ValueError(f"device must be one of {', '.join(DEVICES)}, got {name!r}")
     if name == "auto":
         return "cuda" if cuda.is_available() else "cpu"
-    if name == "cuda" and cuda.why_not() is not None:
-        raise RuntimeError(f'device "cuda" cannot be used: {cuda.why_not()}')
+    if name == "cuda":
+        cuda.module()  # raises where it cannot be used
     return name
