@@ -56,7 +56,7 @@ def model_folder(tmp_path, tokenizer):
 # ---------------------------------------------------------------------------------------- help
 
 
-@pytest.mark.parametrize("command", [[], ["quickstart"], ["predict"]])
+@pytest.mark.parametrize("command", [[], ["quickstart"], ["predict"], ["fetch"]])
 def test_help_is_readable(capsys, command):
     code, out, err = run(capsys, *command, "--help")
     assert (code, err) == (0, "")
@@ -67,7 +67,7 @@ def test_help_is_readable(capsys, command):
 def test_help_names_the_commands_and_version_the_version(capsys):
     from minift import __version__
 
-    assert all(name in run(capsys, "--help")[1] for name in ("quickstart", "predict"))
+    assert all(name in run(capsys, "--help")[1] for name in ("quickstart", "predict", "fetch"))
     assert run(capsys, "--version") == (0, f"minift {__version__}\n", "")
 
 
@@ -92,7 +92,6 @@ def test_help_needs_neither_matplotlib_nor_safetensors_and_the_module_runs():
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ([], "name a command: quickstart or predict (see minift --help)"),
         (["quikstart"], "unknown command 'quikstart'; did you mean 'quickstart'?"),
         (["dance"], "unknown command 'dance' (see minift --help)"),
         (["--quick"], "unknown option '--quick' (see minift --help)"),
@@ -105,6 +104,10 @@ def test_help_needs_neither_matplotlib_nor_safetensors_and_the_module_runs():
 )  # fmt: skip
 def test_a_misspelt_word_is_named_with_the_one_that_was_meant(capsys, arguments, sentence):
     assert mistake(capsys, *arguments) == sentence
+
+
+def test_no_word_at_all_gets_the_list_of_commands(capsys):
+    assert mistake(capsys) == "name a command: quickstart, predict, fetch (see minift --help)"
 
 
 @pytest.mark.parametrize(

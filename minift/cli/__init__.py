@@ -15,7 +15,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 
-from minift.cli import predict, quickstart
+from minift.cli import fetch, predict, quickstart
 from minift.cli.arguments import (
     EXIT_FAILURE,
     EXIT_INTERRUPTED,
@@ -24,7 +24,7 @@ from minift.cli.arguments import (
     Parser,
 )
 
-COMMANDS = (quickstart, predict)  # in the order of --help
+COMMANDS = (quickstart, predict, fetch)  # in the order of --help
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,7 +64,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     """Options of the command that was named. Raises MistakeError."""
     parser, commands = build_parser()
     if not arguments:
-        raise MistakeError(f"name a command: {' or '.join(commands)} (see minift --help)")
+        raise MistakeError(f"name a command: {', '.join(commands)} (see minift --help)")
     first = arguments[0]
     if not first.startswith("-") and first not in commands:
         raise MistakeError(f"unknown command {first!r}{suggestion(first, commands)}")
