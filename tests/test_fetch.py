@@ -260,7 +260,7 @@ def test_a_missing_tool_is_one_sentence_that_names_the_file_and_the_option(world
 @pytest.mark.parametrize(
     ("said", "reason"),
     [
-        ("WARNING: retry\\nERROR: no network\\nERROR: none\\n\\nnotice", "pip said: ERROR: no network; get toy-"),
+        ("WARNING: x\\nERROR: no\\nERROR: bye\\n\\nnotice", "pip said: ERROR: no; get toy-"),
         ("gone\\nE: Unable to locate package toy.", "pip said: E: Unable to locate package toy;"),
         ("one\\ntwo", "pip said: two; get toy-1.0"),
         ("", "pip said: it said nothing; get"),

@@ -2,8 +2,11 @@
 
 import pytest
 
+import minift as mf
 from minift import fetch
+from minift.data import WordPieceTokenizer
 from minift.fetch import SOURCES, cache
+from minift.models import BertConfig, BertModel
 
 
 @pytest.fixture
@@ -31,6 +34,20 @@ def test_a_fetched_name_is_its_folder_or_its_file(empty_cache):
     model, data = put("minilm", "config.json"), put("movie-reviews", "reviews.csv")
     assert fetch.model_folder("minilm") == model == empty_cache / "minilm"
     assert fetch.data_file("movie-reviews") == data / "reviews.csv"
+
+
+def test_a_model_opens_by_its_name_offline(empty_cache):
+    tokenizer = WordPieceTokenizer.train(["a cat"] * 2, 20)
+    config = BertConfig(
+        vocab_size=tokenizer.vocab_size, hidden_size=8, num_hidden_layers=1, num_attention_heads=2
+    )
+    BertModel(config).save_pretrained("made", tokenizer)
+    folder = put("minilm", "config.json")
+    files = {path.name: path.read_bytes() for path in (empty_cache.parent / "made").iterdir()}
+    cache.fill(folder, SOURCES["minilm"], files)
+    for model in (mf.load("minilm"), BertModel.from_pretrained("minilm")):
+        assert model.config.hidden_size == 8
+    assert refusal(BertModel.from_pretrained, "bert-base").startswith("there is no folder bert-b")
 
 
 def test_a_name_that_was_not_fetched_says_how(empty_cache):
