@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from oracle import minilm, oracle
 
 import minift as mf
 from minift.cli import main
@@ -77,6 +78,21 @@ def test_what_cannot_be_embedded_is_refused(tokenizer):
     model.tokenizer = None
     with pytest.raises(ValueError, match=r"^this BertModel has no tokenizer; load it with"):
         model.embed("a")
+
+
+def test_the_real_minilm_gives_the_published_cosine_and_the_vectors_of_transformers():
+    folder = minilm()
+    torch, transformers = oracle("torch"), oracle("transformers")
+    texts = ["A man is eating food.", "A man is eating a piece of bread.", "Naïve — ¿qué? 日本"]
+    vectors = mf.load(folder).embed(texts)
+    assert vectors[0] @ vectors[1] == pytest.approx(0.7553, abs=5e-5)
+    model = transformers.BertModel.from_pretrained(folder).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    for text, vector in zip(texts, vectors):
+        with torch.no_grad():
+            hidden = model(**tokenizer(text, return_tensors="pt")).last_hidden_state  # (1, T, C)
+        expected = torch.nn.functional.normalize(hidden.mean(1))[0].numpy()
+        np.testing.assert_allclose(vector, expected, atol=2e-6)
 
 
 # --------------------------------------------------------------------------- the command line
