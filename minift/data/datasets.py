@@ -52,16 +52,24 @@ class TokenDataset:
     """Tokenised texts of unequal length, stored end to end, with optional targets.
 
     `ids`: int32 (N,), all texts one after another; `offsets`: int64 (n + 1,), text i is
-    `ids[offsets[i]:offsets[i + 1]]`; `targets`: arrays with one row a text, passed through under
-    their names (`labels=...`). A corpus of a million tokens thus costs 4 MB and no Python objects.
+    `ids[offsets[i]:offsets[i + 1]]`; `second_starts` (n,), of pairs of texts: from there on, the
+    tokens of row i are the second text's (type 1); `targets`: arrays with one row a text, passed
+    through under their names (`labels=...`). A corpus of a million tokens thus costs 4 MB and no
+    Python objects.
     """
 
     def __init__(
-        self, ids: np.ndarray, offsets: np.ndarray, pad_id: int, **targets: np.ndarray
+        self,
+        ids: np.ndarray,
+        offsets: np.ndarray,
+        pad_id: int,
+        second_starts: Sequence[int] | np.ndarray | None = None,
+        **targets: np.ndarray,
     ) -> None:
         self.ids = np.asarray(ids, np.int32)
         self.offsets = np.asarray(offsets, np.int64)
         self.pad_id = pad_id
+        self.second_starts = None if second_starts is None else np.asarray(second_starts, np.int64)
         self.targets = {name: np.asarray(target) for name, target in targets.items()}
         for name, target in self.targets.items():
             if len(target) != len(self):
@@ -69,12 +77,17 @@ class TokenDataset:
 
     @classmethod
     def from_lists(
-        cls, texts: Sequence[Sequence[int]], pad_id: int, **targets: np.ndarray
+        cls,
+        texts: Sequence[Sequence[int]],
+        pad_id: int,
+        second_starts: Sequence[int] | np.ndarray | None = None,
+        **targets: np.ndarray,
     ) -> "TokenDataset":
         """Lay lists of ids end to end."""
         offsets = np.cumsum([0, *map(len, texts)])
         flat = (token for text in texts for token in text)
-        return cls(np.fromiter(flat, np.int32, count=offsets[-1]), offsets, pad_id, **targets)
+        ids = np.fromiter(flat, np.int32, count=offsets[-1])
+        return cls(ids, offsets, pad_id, second_starts, **targets)
 
     @property
     def lengths(self) -> np.ndarray:
@@ -108,8 +121,13 @@ class TokenDataset:
         return {
             "input_ids": ids.astype(np.int64),
             "attention_mask": real.astype(np.int64),
-            "token_type_ids": np.zeros(real.shape, np.int64),
+            "token_type_ids": self._types(indices, columns, real),
         }
+
+    def _types(self, indices: np.ndarray, columns: np.ndarray, real: np.ndarray) -> np.ndarray:
+        if self.second_starts is None:
+            return np.zeros(real.shape, np.int64)
+        return (real & (columns >= self.second_starts[indices][:, None])).astype(np.int64)
 
 
 def stack_items(items: Sequence[Any]) -> Any:

@@ -2,59 +2,64 @@
 
 A text is cut into words (`basic_words.py`), a word into the longest pieces that the vocabulary
 holds, from left to right: "embeddings" -> em ##bed ##ding ##s. A word that cannot be cut that way
-becomes [UNK] as a whole. Agrees id for id with Hugging Face's BertTokenizer on one vocabulary.
+becomes [UNK] as a whole. Agrees with Hugging Face's BertTokenizer id for id, place for place.
 
     tokenizer = WordPieceTokenizer.train(texts, vocab_size=4000)
     batch = tokenizer(["a small cat", ""], max_length=32, truncation=True)
     batch["input_ids"]  # (2, 5): [CLS] a small cat [SEP] and [CLS] [SEP] [PAD] [PAD] [PAD]
+    print(tokenizer.explain("a small cat"))  # each stage on a line
 
-Not here: learning the pieces (`wordpiece_training.py`), byte-level BPE. Read next: `datasets.py`.
+Not here: learning the pieces (`wordpiece_training.py`), files (`wordpiece_files.py`), batches
+(`tokenizer.py`), byte-level BPE (`bpe.py`). Read next: `bpe.py`.
 Devlin et al. 2018, arXiv:1810.04805; Wu et al. 2016, arXiv:1609.08144, section 4.1.
 """
 
-import json
-import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from minift import hub
-from minift.data.basic_words import BasicWords
-from minift.data.datasets import TokenDataset
+from minift.data import wordpiece_files
+from minift.data.added_tokens import AddedToken
+from minift.data.basic_words import BasicWords, cut
+from minift.data.tokenizer import Frame, PlacedId, Tokenizer, WordCache
+from minift.data.unicode_classes import check_text
 from minift.data.wordpiece_training import learn_pieces
 
-SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")  # ids 0-4 when trained here
+SPECIAL_TOKENS = wordpiece_files.SPECIAL_TOKENS  # ids 0-4 when trained here
 MAX_WORD_CHARACTERS = 100  # longer words are [UNK], as in BERT
-_CACHED_WORDS = 500_000  # then the cache starts anew, so that endless text costs bounded memory
-_SPECIAL_IN_TEXT = re.compile("(" + "|".join(map(re.escape, SPECIAL_TOKENS)) + ")")
+# Controls that BERT drops, but at which Python's str.split() would cut: "\v", "\f", ...
+_NO_SPACES = dict.fromkeys([0x0B, 0x0C, 0x1C, 0x1D, 0x1E, 0x1F, 0x85])
 
 
-class WordPieceTokenizer:
+class WordPieceTokenizer(Tokenizer):
     """A vocabulary and the two ways through it. `pieces[i]` is the piece with id i.
 
-    `lowercase=False` is for cased vocabularies; `strip_accents=None` means as `lowercase`. Raises
-    ValueError if a special token is missing, or a piece is empty or stands twice.
+    `lowercase=False` is for cased vocabularies; `strip_accents=None` means as `lowercase`.
+    `added_tokens` are found in a text as they stand; [PAD], [UNK], [CLS], [SEP] and [MASK] always
+    are. Raises ValueError if one of these is no piece, or a piece is empty or stands twice.
     """
 
     def __init__(
-        self, pieces: Sequence[str], lowercase: bool = True, strip_accents: bool | None = None
+        self,
+        pieces: Sequence[str],
+        lowercase: bool = True,
+        strip_accents: bool | None = None,
+        added_tokens: Iterable[AddedToken] = (),
     ) -> None:
-        self.pieces = list(pieces)
-        self.id_of = {piece: i for i, piece in enumerate(self.pieces)}
-        _check_pieces(self.pieces, self.id_of)
-        self.pad_id, self.unk_id, self.cls_id, self.sep_id, self.mask_id = self.special_ids
+        missing = [token for token in SPECIAL_TOKENS if token not in set(pieces)]
+        if missing:
+            raise ValueError(f"the vocabulary lacks the special tokens {', '.join(missing)}")
         self.lowercase = lowercase
         self.strip_accents = strip_accents
         self._words = BasicWords(lowercase, lowercase if strip_accents is None else strip_accents)
-        self._cache: dict[str, list[int]] = {}
-
-    @property
-    def vocab_size(self) -> int:
-        """How many pieces there are, the special tokens among them."""
-        return len(self.pieces)
+        tokens = {token: AddedToken(token) for token in SPECIAL_TOKENS}
+        tokens |= {token.content: token for token in added_tokens}
+        super().__init__(pieces, tokens.values(), lambda text: self._words.normalize(text)[0])
+        self.pad_id, self.unk_id, self.cls_id, self.sep_id, self.mask_id = self.special_ids
+        self.frame = Frame((self.cls_id,), (self.sep_id,), (self.sep_id,))
+        self._ids_of_word = WordCache(lambda word: [token.id for token in self._cut(word)])
+        self._ids_between_spaces = WordCache(self._ids_of_plain)
 
     @property
     def special_ids(self) -> list[int]:
@@ -78,7 +83,7 @@ class WordPieceTokenizer:
         Raises ValueError if the texts hold no word or their characters alone do not fit.
         """
         words = BasicWords(lowercase, lowercase)
-        counts = Counter(word for text in texts for word in words(text))
+        counts = Counter(word for text in texts for word in words(check_text(text, "a text")))
         if not counts:
             raise ValueError("WordPieceTokenizer.train: the texts hold no word to learn from")
         room = vocab_size - len(SPECIAL_TOKENS)
@@ -87,140 +92,111 @@ class WordPieceTokenizer:
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> "WordPieceTokenizer":
-        """Read vocab.txt and, where there is one, tokenizer_config.json.
+        """Read tokenizer.json or else vocab.txt with tokenizer_config.json, where there is one.
 
-        Raises FileNotFoundError without vocab.txt and ValueError for a file that is empty, not
-        UTF-8, or not a WordPiece vocabulary.
+        Raises FileNotFoundError if neither is there, and ValueError for a file that is damaged, or
+        whose tokenizer is not BERT's.
         """
-        path = Path(folder) / "vocab.txt"
-        text = _read_text(path)
-        # Only "\n" ends a piece: Python's other line ends are characters of real vocabularies.
-        pieces = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
-        if pieces == [""]:
-            raise ValueError(f"{path} is empty; it should hold one piece a line")
-        config = _read_config(Path(folder) / "tokenizer_config.json")
+        path, settings = wordpiece_files.read(Path(folder))
         try:
-            return cls(pieces, config.get("do_lower_case", True), config.get("strip_accents"))
+            return cls(*settings)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write vocab.txt and tokenizer_config.json; transformers' BertTokenizer opens them."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        config = {
-            "tokenizer_class": "BertTokenizer",
-            "do_lower_case": self.lowercase,
-            "strip_accents": self.strip_accents,
-            "tokenize_chinese_chars": True,
-        }
-        hub.write(folder / "vocab.txt", "".join(p + "\n" for p in self.pieces).encode("utf-8"))
-        text = json.dumps(config, indent=2) + "\n"
-        hub.write(folder / "tokenizer_config.json", text.encode("utf-8"))
+        """Write tokenizer.json, vocab.txt and tokenizer_config.json, which transformers opens."""
+        settings = wordpiece_files.Settings(
+            list(self._vocabulary), self.lowercase, self.strip_accents, self.added_tokens.values()
+        )
+        wordpiece_files.write(Path(folder), settings)
 
     # --- text to ids ----------------------------------------------------------------------------
 
-    def __call__(
-        self,
-        texts: str | Sequence[str],
-        max_length: int | None = None,
-        padding: bool | str = True,
-        truncation: bool = False,
-    ) -> dict[str, Any]:
-        """Encode a text or several: input_ids, attention_mask, token_type_ids, int64 (B, T).
-
-        `padding`: True or "longest" (to the longest text), "max_length", or False; unpadded texts
-        differ in length, so that False gives lists of lists. `truncation` keeps the first
-        `max_length` tokens, [CLS] and [SEP] among them. One text counts as a batch of one; the
-        empty text is [CLS] [SEP]. Raises TypeError for anything but texts and ValueError if a text
-        is longer than `max_length` without `truncation`.
-        """
-        if padding not in (True, False, "longest", "max_length"):
-            raise ValueError(f'padding is True, False, "longest" or "max_length", got {padding!r}')
-        if max_length is None and (truncation or padding == "max_length"):
-            raise ValueError("truncation and padding to max_length need a max_length")
-        rows = self.encode_all(texts, max_length, truncation)
-        if not padding:
-            return {
-                "input_ids": rows,
-                "attention_mask": [[1] * len(row) for row in rows],
-                "token_type_ids": [[0] * len(row) for row in rows],
-            }
-        length = max_length if padding == "max_length" else None
-        dataset = TokenDataset.from_lists(rows, self.pad_id)
-        return dict(dataset.padded(np.arange(len(rows)), length))
-
-    def dataset(
-        self, texts: Sequence[str], max_length: int | None = None, **targets: np.ndarray
-    ) -> TokenDataset:
-        """Texts as a TokenDataset, truncated to `max_length`; `targets` as in TokenDataset."""
-        rows = self.encode_all(texts, max_length, truncation=max_length is not None)
-        return TokenDataset.from_lists(rows, self.pad_id, **targets)
-
-    def encode_all(
-        self, texts: str | Sequence[str], max_length: int | None = None, truncation: bool = False
-    ) -> list[list[int]]:
-        """Ids of each text between [CLS] and [SEP], as lists; arguments as in `__call__`."""
-        texts = [texts] if isinstance(texts, str) else texts
-        if max_length is not None and max_length < 2:
-            raise ValueError(f"max_length must be 2 or more, for [CLS] and [SEP]; got {max_length}")
-        room = max_length - 2 if truncation and max_length is not None else None
-        rows = []
-        for i, text in enumerate(texts):
-            if not isinstance(text, str):
-                raise TypeError(f"text {i} is {text!r}; the tokenizer takes a str or several")
-            rows.append([self.cls_id, *self._ids_of(text)[:room], self.sep_id])
-            if max_length is not None and len(rows[-1]) > max_length:
-                raise ValueError(
-                    f"text {i} has {len(rows[-1])} tokens, more than max_length={max_length}; "
-                    f"pass truncation=True to cut it"
-                )
-        return rows
-
-    def encode(self, text: str) -> list[int]:
-        """Ids of one text between [CLS] and [SEP]."""
-        return self.encode_all(text)[0]
-
-    def tokenize(self, text: str) -> list[str]:
-        """The pieces of one text, without [CLS] and [SEP]."""
-        return [self.pieces[i] for i in self._ids_of(text)]
-
     def _ids_of(self, text: str) -> list[int]:
-        """A special token written out in the text, "[MASK]" say, is that token, as in BERT."""
-        if "[" not in text:
-            return self._ids_of_plain(text)
+        if self._added.any_normalized:  # found only where each character's origin is known
+            return [token.id for token in self._placed_ids_of(text)]
         ids: list[int] = []
-        for i, part in enumerate(_SPECIAL_IN_TEXT.split(text)):  # odd parts are special tokens
-            ids += [self.id_of[part]] if i % 2 else self._ids_of_plain(part)
+        for start, end, token in self._added.split(text):
+            if token:
+                ids.append(self.id_of[token.content])
+            else:
+                ids += self._ids_of_words(text[start:end])
         return ids
+
+    def _ids_of_words(self, text: str) -> list[int]:
+        """What stands between two spaces is independent of the rest, and is looked up whole."""
+        if not text.isprintable():
+            text = text.translate(_NO_SPACES)
+        return list(chain.from_iterable(map(self._ids_between_spaces.__getitem__, text.split())))
 
     def _ids_of_plain(self, text: str) -> list[int]:
-        ids: list[int] = []
-        for word in self._words(text):
-            pieces = self._cache.get(word)
-            ids += self._remember(word) if pieces is None else pieces
-        return ids
+        return list(chain.from_iterable(map(self._ids_of_word.__getitem__, self._words(text))))
 
-    def _remember(self, word: str) -> list[int]:
-        if len(self._cache) >= _CACHED_WORDS:
-            self._cache.clear()
-        self._cache[word] = self._cut(word)
-        return self._cache[word]
+    def _placed_ids_of(self, text: str) -> list[PlacedId]:
+        result = []
+        for token, word, places in self._placed_words(text):
+            spans = [PlacedId(token, 0, len(word))] if token is not None else self._cut(word)
+            result += [PlacedId(i, places[a], places[b - 1] + 1) for i, a, b in spans]
+        return result
 
-    def _cut(self, word: str) -> list[int]:
+    def _placed_words(self, text: str) -> Iterator[tuple[int | None, str, list[int]]]:
+        """Words with the place of each character; of added tokens also the id."""
+        for start, end, token in self._added.split(text):
+            if token:
+                yield self.id_of[token.content], text[start:end], list(range(start, end))
+                continue
+            normal, places = self._words.normalize(text[start:end])
+            places = [start + place for place in places]
+            for a, b, token in self._added.split_normalized(normal):
+                if token:
+                    yield self.id_of[token.content], normal[a:b], places[a:b]
+                else:
+                    for word, own in cut((normal[a:b], places[a:b])):
+                        yield None, word, own
+
+    def _cut(self, word: str) -> list[PlacedId]:
         """Longest match first, from the left; [UNK] for the whole word if any part has none."""
+        unknown = [PlacedId(self.unk_id, 0, len(word))]
         if len(word) > MAX_WORD_CHARACTERS:
-            return [self.unk_id]
-        ids, start = [], 0
+            return unknown
+        tokens: list[PlacedId] = []
+        start = 0
         while start < len(word):
             prefix = "##" if start else ""
             ends = range(len(word), start, -1)
-            end = next((e for e in ends if prefix + word[start:e] in self.id_of), None)
+            end = next((e for e in ends if prefix + word[start:e] in self._vocabulary), None)
             if end is None:
-                return [self.unk_id]
-            ids.append(self.id_of[prefix + word[start:end]])
+                return unknown
+            tokens.append(PlacedId(self._vocabulary[prefix + word[start:end]], start, end))
             start = end
-        return ids
+        return tokens
+
+    def explain(self, text: str) -> str:
+        """Each stage from the text to its ids, a line each:
+
+        text        Crème brûlée!
+        normalized  creme brulee!
+        words       creme | brulee | !
+        pieces      cr ##eme | br ##ul ##ee | !
+        ids         2 | 81 633 | 92 310 95 | 8 | 3
+        """
+        check_text(text, "the text")
+        words = list(self._placed_words(text))
+        normal = [
+            text[start:end] if token else self._words.normalize(text[start:end])[0]
+            for start, end, token in self._added.split(text)
+        ]
+        cuts = [[i] if i is not None else [t.id for t in self._cut(w)] for i, w, _ in words]
+        stages = {
+            "text": text,
+            "normalized": "".join(normal),
+            "words": " | ".join(word for _, word, _ in words),
+            "pieces": " | ".join(" ".join(self.pieces[i] for i in ids) for ids in cuts),
+            "ids": " | ".join(
+                " ".join(map(str, ids)) for ids in [[self.cls_id], *cuts, [self.sep_id]]
+            ),
+        }
+        return "\n".join(f"{name:<12}{shown}" for name, shown in stages.items())
 
     # --- ids to text ----------------------------------------------------------------------------
 
@@ -229,46 +205,4 @@ class WordPieceTokenizer:
 
         Raises ValueError for an id outside the vocabulary.
         """
-        special = set(self.special_ids) if skip_special_tokens else set()
-        words = [self._piece(int(i)) for i in ids if int(i) not in special]
-        return " ".join(words).replace(" ##", "")
-
-    def _piece(self, token: int) -> str:
-        if not 0 <= token < self.vocab_size:
-            raise ValueError(f"id {token} is outside the vocabulary of {self.vocab_size} pieces")
-        return self.pieces[token]
-
-
-def _check_pieces(pieces: list[str], id_of: dict[str, int]) -> None:
-    missing = [token for token in SPECIAL_TOKENS if token not in id_of]
-    if missing:
-        raise ValueError(f"the vocabulary lacks the special tokens {', '.join(missing)}")
-    if "" in id_of:
-        raise ValueError(f"the vocabulary has an empty piece, number {id_of['']} from 0")
-    if len(id_of) < len(pieces):
-        twice = [piece for piece, n in Counter(pieces).items() if n > 1]
-        raise ValueError(f"the vocabulary holds {len(twice)} pieces twice, the first {twice[0]!r}")
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8")
-    except FileNotFoundError:
-        raise FileNotFoundError(f"no {path.name} in {path.parent}") from None
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 text (byte {error.start})") from None
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    """The settings, {} without a file. Raises ValueError for those we would not follow."""
-    if not path.is_file():
-        return {}
-    try:
-        config = json.loads(_read_text(path))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from None
-    if not isinstance(config, dict):
-        raise ValueError(f"{path} holds no JSON object")
-    if config.get("tokenize_chinese_chars") is False:
-        raise ValueError(f"{path}: tokenize_chinese_chars=false is not supported")
-    return config
+        return " ".join(self._kept_pieces(ids, skip_special_tokens)).replace(" ##", "")
