@@ -2,10 +2,12 @@
 
 Everything here is NumPy and the standard library; no file knows about Tensors or models. In
 reading order: `tables` (files to columns), `splits` (who is tested on what), `glosses` (the data
-set that ships), `wordpiece` (text to integers), `datasets` and `loader` (integers to batches),
-`masking` (batches to the masked-language-modelling task).
+set that ships), `wordpiece` and `bpe` (text to integers), `datasets` and `loader` (integers to
+batches), `masking` (batches to the masked-language-modelling task).
 """
 
+from minift.data.added_tokens import AddedToken
+from minift.data.bpe import BPETokenizer
 from minift.data.datasets import ArrayDataset, Dataset, TokenDataset
 from minift.data.glosses import Glosses, draw_labelled, load_glosses
 from minift.data.loader import BucketSampler, DataLoader
@@ -15,7 +17,9 @@ from minift.data.tables import Table, open_table, read_csv
 from minift.data.wordpiece import WordPieceTokenizer
 
 __all__ = [
+    "AddedToken",
     "ArrayDataset",
+    "BPETokenizer",
     "BucketSampler",
     "DataLoader",
     "Dataset",

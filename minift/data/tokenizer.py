@@ -233,7 +233,8 @@ def _listed(texts: str | Sequence[str]) -> Sequence[str]:
 def _padded_places(rows: Sequence[Sequence[PlacedId]], shape: tuple[int, int]) -> np.ndarray:
     places = np.zeros((*shape, 2), np.int64)  # (B, T, 2)
     for i, row in enumerate(rows):
-        places[i, : len(row)] = [(token.start, token.end) for token in row]
+        if row:
+            places[i, : len(row)] = [(token.start, token.end) for token in row]
     return places
 
 
