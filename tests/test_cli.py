@@ -56,7 +56,9 @@ def model_folder(tmp_path, tokenizer):
 # ---------------------------------------------------------------------------------------- help
 
 
-@pytest.mark.parametrize("command", [[], ["quickstart"], ["predict"], ["embed"], ["fetch"]])
+@pytest.mark.parametrize(
+    "command", [[], ["quickstart"], ["predict"], ["embed"], ["generate"], ["fetch"]]
+)
 def test_help_is_readable(capsys, command):
     code, out, err = run(capsys, *command, "--help")
     assert (code, err) == (0, "")
@@ -108,7 +110,8 @@ def test_a_misspelt_word_is_named_with_the_one_that_was_meant(capsys, arguments,
 
 def test_no_word_at_all_gets_the_list_of_commands(capsys):
     assert (
-        mistake(capsys) == "name a command: quickstart, predict, embed, fetch (see minift --help)"
+        mistake(capsys)
+        == "name a command: quickstart, predict, embed, generate, fetch (see minift --help)"
     )
 
 

@@ -15,7 +15,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 
-from minift.cli import embed, fetch, predict, quickstart
+from minift.cli import embed, fetch, generate, predict, quickstart
 from minift.cli.arguments import (
     EXIT_FAILURE,
     EXIT_INTERRUPTED,
@@ -24,7 +24,7 @@ from minift.cli.arguments import (
     Parser,
 )
 
-COMMANDS = (quickstart, predict, embed, fetch)  # in the order of --help
+COMMANDS = (quickstart, predict, embed, generate, fetch)  # in the order of --help
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
