@@ -46,7 +46,7 @@ class Settings:
     epochs: int = 3
     seeds: int = 3
     batch_size: int = 32
-    lr: float = 5e-5
+    lr: float = 1e-4
     warmup: float = 0.1
     weight_decay: float = 0.01
     max_grad_norm: float = 1.0
