@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,26 +39,12 @@ NUMPY_TYPES = {
 def resolve(folder_or_name: str | Path) -> Path:
     """The model folder that is meant: a folder, a run's folder (its `model/`), or a known name.
 
-    Raises FileNotFoundError for anything else, and for a name on the Hugging Face hub with the
-    command that downloads it.
+    Raises FileNotFoundError for anything else, for a name that was not fetched with the command
+    that does it, and for a name on the Hugging Face hub with the command that downloads it.
     """
-    folder = Path(folder_or_name)
-    if not folder.is_dir():
-        raise FileNotFoundError(no_folder(str(folder_or_name)))
-    inner = folder / "model"
-    return inner if not (folder / CONFIG).exists() and (inner / CONFIG).exists() else folder
+    from minift.fetch import model_folder  # on use: it reads archives, which few programs need
 
-
-def no_folder(name: str) -> str:
-    """The sentence for a folder that is not there, which may be meant as a name on the hub."""
-    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?", name):
-        return f"there is no folder {name}"
-    folder = name.rsplit("/", 1)[-1]
-    return (
-        f"there is no folder {name}; if it is a model on the Hugging Face hub, download it with "
-        f"`hf download {name} --local-dir {folder}` (pip install huggingface_hub) and give that "
-        f"folder"
-    )
+    return model_folder(folder_or_name)
 
 
 def inside(folder: str | Path, name: Any, said_by: str) -> Path:

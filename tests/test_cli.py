@@ -20,7 +20,8 @@ from minift.quickstart import job
 
 TEXT = "a small cat"
 COMMANDS = (
-    "quickstart", "finetune", "evaluate", "predict", "doctor", "gpu-check",
+    "quickstart", "finetune", "evaluate", "predict", "embed", "generate", "fetch", "doctor",
+    "gpu-check",
 )  # fmt: skip
 
 

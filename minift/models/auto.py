@@ -66,7 +66,14 @@ def load(folder: str | Path) -> PretrainedModel:
 
 
 def tokenizer_for(kind: type[PretrainedModel], folder: Path) -> Any:
-    """What turns texts into ids for this kind of model: WordPiece for BERT, None for images."""
-    from minift.data import WordPieceTokenizer
+    """What turns texts into ids for this kind of model: WordPiece for BERT, bytes for GPT-2.
 
-    return WordPieceTokenizer.from_pretrained(folder) if kind.prefix == "bert" else None
+    None for images, and for a GPT-2 whose folder holds no tokenizer.
+    """
+    from minift.data import BPETokenizer, WordPieceTokenizer
+
+    if kind.prefix == "bert":
+        return WordPieceTokenizer.from_pretrained(folder)
+    has_bytes = any((folder / name).is_file() for name in ("tokenizer.json", "vocab.json"))
+    is_gpt = kind.prefix == gpt2.GPT2Model.prefix
+    return BPETokenizer.from_pretrained(folder) if is_gpt and has_bytes else None

@@ -9,8 +9,11 @@ Shapes: B texts, T tokens, C = hidden_size, H heads, V words, L labels.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
+
+import numpy as np
 
 from minift import nn, ops
 from minift.backend import to_device
@@ -220,6 +223,13 @@ class BertPretrained(PretrainedModel):
     prefix = "bert"
     renames = RENAMES
     config: BertConfig
+
+    def embed(self, texts: str | Sequence[str]) -> np.ndarray:
+        """Sentence vectors (N, C) of length 1, NaN for an empty text: see `embedding.py`."""
+        from minift.models import embedding  # on use: it reads from this file
+
+        dataset, _ = embedding.sentence_dataset(self, texts)
+        return embedding.sentence_vectors(self, dataset)
 
 
 class BertModel(BertPretrained):

@@ -76,12 +76,3 @@ class TextClassifier(PretrainedModel):
         if all(i == tokenizer.unk_id for i in ids):
             return f"no part of the text {text!r} is in the model's vocabulary"
         return None
-
-    def own_tokenizer(self) -> Any:
-        """The tokenizer. Raises ValueError if there is none."""
-        if self.tokenizer is None:
-            raise ValueError(
-                f"this {type(self).__name__} has no tokenizer; load it with minift.load(folder) or "
-                f"set model.tokenizer"
-            )
-        return self.tokenizer

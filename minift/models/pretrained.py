@@ -102,6 +102,15 @@ class PretrainedModel(Module):
         model.load_report = load_folder(model, arrays, task, partial, f"{folder}")
         return model.eval()
 
+    def own_tokenizer(self) -> Any:
+        """The tokenizer. Raises ValueError if there is none."""
+        if self.tokenizer is None:
+            raise ValueError(
+                f"this {type(self).__name__} has no tokenizer; load it with minift.load(folder) or "
+                f"set model.tokenizer"
+            )
+        return self.tokenizer
+
     def save_pretrained(self, folder: str | Path, tokenizer: Any = None) -> None:
         """Write config.json and model.safetensors, and the tokenizer's files if there is one.
 
