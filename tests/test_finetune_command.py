@@ -376,11 +376,11 @@ def test_ctrl_c_exits_130_and_leaves_whole_files(tmp_path, model, table):
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     log = tmp_path / "out" / "train.jsonl"
     deadline = time.monotonic() + 60
-    while not log.exists() and time.monotonic() < deadline:
+    while not (log.exists() and log.stat().st_size) and time.monotonic() < deadline:
         time.sleep(0.05)
     child.send_signal(signal.SIGINT)
     err = child.communicate(timeout=60)[1]
-    assert child.returncode == 130
+    assert child.returncode == 130, err
     assert f"interrupted; {tmp_path / 'out'} holds: run.json, train.jsonl" in err
     assert "Traceback" not in err
     assert loaded(tmp_path / "out" / "run.json")["minift"]

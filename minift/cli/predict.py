@@ -84,6 +84,7 @@ def asked(options: argparse.Namespace, classifier: Any) -> Iterator[dict[str, An
 def table_answers(options: argparse.Namespace, classifier: Any) -> Iterator[dict[str, Any]]:
     """The answers to the rows of a table, read as they are needed."""
     from minift.data import open_table
+    from minift.fetch import data_file
     from minift.jobs import prediction
 
     text = options.text_column or classifier.text
@@ -91,7 +92,7 @@ def table_answers(options: argparse.Namespace, classifier: Any) -> Iterator[dict
     if text is None:
         raise ValueError("--data needs --text-column, which names the column of texts")
     prediction.check_pairs(classifier, pair is not None, "--text-pair-column")
-    with open_table(options.data) as table:
+    with open_table(data_file(options.data)) as table:
         first = table.place_of(text)
         second = None if pair is None else table.place_of(pair)
         yield from prediction.answers(

@@ -50,9 +50,12 @@ def advice(name: str) -> str:
 
 
 def data_file(file_or_name: str | Path) -> Path:
-    """The file of a data set: a path to it, or a name. Raises FileNotFoundError."""
+    """The file of a data set: a path to it, or a name; "-" (standard input) stays.
+
+    Raises FileNotFoundError.
+    """
     file, name = Path(file_or_name), str(file_or_name)
-    if file.exists():
+    if file.exists() or name == "-":
         return file
     if name in DATA:
         main = SOURCES[name].main

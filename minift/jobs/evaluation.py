@@ -13,6 +13,7 @@ import numpy as np
 import minift
 from minift.data import Table, read_csv
 from minift.data.tables import count
+from minift.fetch import data_file
 from minift.jobs import folder as run_folder
 from minift.jobs import words
 from minift.jobs.classifiers import Classifier, open_classifier
@@ -55,7 +56,7 @@ def prepare(options: Options) -> Plan:
     classifier = open_classifier(options.model)
     classifier.model.to(device)
     check_pairs(classifier, options.text_pair is not None, "--text-pair")
-    table = options.data if isinstance(options.data, Table) else read_csv(options.data)
+    table = options.data if isinstance(options.data, Table) else read_csv(data_file(options.data))
     examples = read_examples(table, options.text, options.text_pair, options.label)
     return Plan(options, classifier, examples, classifier.task.read(examples), device)
 

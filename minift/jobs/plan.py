@@ -9,6 +9,7 @@ import numpy as np
 
 from minift.backend.random import manual_seed
 from minift.data import Table, read_csv
+from minift.fetch import data_file
 from minift.jobs import folder as run_folder
 from minift.jobs.classifiers import Classifier, open_for_training
 from minift.jobs.examples import Examples, read_examples
@@ -68,7 +69,7 @@ def prepare(options: Options) -> Plan:
     check_options(options)
     device = choose_device(options.device)
     run_folder.check_folder(options.output, options.overwrite)
-    table = options.data if isinstance(options.data, Table) else read_csv(options.data)
+    table = options.data if isinstance(options.data, Table) else read_csv(data_file(options.data))
     examples = read_examples(table, options.text, options.text_pair, options.label)
     task = TASKS[options.task].learn(examples)
     manual_seed(options.seed)  # of the head's weights
