@@ -4,7 +4,10 @@ from minift.models.auto import AutoModelForSequenceClassification, load
 from minift.models.bert import (
     BertConfig,
     BertForMaskedLM,
+    BertForPreTraining,
+    BertForQuestionAnswering,
     BertForSequenceClassification,
+    BertForTokenClassification,
     BertModel,
 )
 
@@ -12,7 +15,10 @@ __all__ = [
     "AutoModelForSequenceClassification",
     "BertConfig",
     "BertForMaskedLM",
+    "BertForPreTraining",
+    "BertForQuestionAnswering",
     "BertForSequenceClassification",
+    "BertForTokenClassification",
     "BertModel",
     "load",
 ]

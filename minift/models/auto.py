@@ -6,14 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from minift import hub
-from minift.models.bert import BertForMaskedLM, BertForSequenceClassification, BertModel
-from minift.models.pretrained import PretrainedModel
+from minift.models import bert
+from minift.models.pretrained import PretrainedModel, made_for
 
 ARCHITECTURES: dict[str, type[PretrainedModel]] = {
-    "BertModel": BertModel,
-    "BertForMaskedLM": BertForMaskedLM,
-    "BertForSequenceClassification": BertForSequenceClassification,
-    "MiniftMeanPoolingBertForSequenceClassification": BertForSequenceClassification,
+    "BertModel": bert.BertModel,
+    "BertForMaskedLM": bert.BertForMaskedLM,
+    "BertForPreTraining": bert.BertForPreTraining,
+    "BertForSequenceClassification": bert.BertForSequenceClassification,
+    "BertForTokenClassification": bert.BertForTokenClassification,
+    "BertForQuestionAnswering": bert.BertForQuestionAnswering,
+    "MiniftMeanPoolingBertForSequenceClassification": bert.BertForSequenceClassification,
 }
 
 
@@ -23,7 +26,7 @@ class AutoModelForSequenceClassification:
     @classmethod
     def from_pretrained(
         cls, folder: str | Path, num_labels: int | None = None, **changes: Any
-    ) -> BertForSequenceClassification:
+    ) -> bert.BertForSequenceClassification:
         """Load the encoder, and the head if the folder holds one for as many labels.
 
         The head is new otherwise. `num_labels` defaults to the folder's; `changes` replace fields
@@ -31,7 +34,7 @@ class AutoModelForSequenceClassification:
         """
         if num_labels is not None:
             changes["num_labels"] = num_labels
-        return BertForSequenceClassification.from_pretrained(folder, **changes)
+        return bert.BertForSequenceClassification.from_pretrained(folder, **changes)
 
 
 def load(folder: str | Path) -> PretrainedModel:
@@ -42,7 +45,8 @@ def load(folder: str | Path) -> PretrainedModel:
     """
     from minift.data import WordPieceTokenizer
 
-    name = (hub.read_config(folder).get("architectures") or ["none"])[0]
+    folder = hub.resolve(folder)
+    name = made_for(hub.read_config(folder))
     if name not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
         raise ValueError(f"{folder} holds the architecture {name}; minift can load {known}")

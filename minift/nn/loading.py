@@ -23,6 +23,7 @@ class LoadReport:
     unexpected: list[str] = field(default_factory=list)  # in the state, not in the module
     mismatched: list[tuple[str, str]] = field(default_factory=list)  # (name, what differs)
     renamed: list[tuple[str, str]] = field(default_factory=list)  # (name in the state, our name)
+    notes: list[str] = field(default_factory=list)  # in words: what is new, and whether it should
 
     def problems(self) -> list[str]:
         """One line for each weight that was not loaded as it should; empty if all fits."""
@@ -44,7 +45,8 @@ class LoadReport:
 
     def __str__(self) -> str:
         renamed = (f"renamed: {old} -> {new}" for old, new in self.renamed)
-        return "\n".join([f"loaded {len(self.loaded)} tensors", *self.problems(), *renamed])
+        loaded = f"loaded {len(self.loaded)} tensors"
+        return "\n".join([loaded, *self.notes, *self.problems(), *renamed])
 
 
 def match_state(
