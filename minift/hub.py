@@ -113,8 +113,8 @@ def read_shards(folder: Path) -> dict[str, np.ndarray]:
     if not isinstance(places, dict):
         raise ValueError(f"{folder / INDEX} must hold a weight_map from names to files")
     arrays: dict[str, np.ndarray] = {}
-    for name in sorted(set(map(str, places.values()))):
-        arrays |= read_arrays(inside(folder, name, INDEX))
+    for file in [inside(folder, name, INDEX) for name in sorted(set(places.values()), key=str)]:
+        arrays |= read_arrays(file)
     absent = places.keys() - arrays.keys()
     if absent:
         raise ValueError(

@@ -183,6 +183,26 @@ def test_a_loaded_classifier_predicts_names_and_probabilities(classifier):
     )
 
 
+def test_several_labels_are_those_above_one_half(classifier):
+    classifier.config.problem_type = "multi_label_classification"
+    labels, probabilities = classifier.predict(["a cat", "tree", ""])
+    scores = classifier(classifier.tokenizer(["a cat"])["input_ids"]).numpy()[0]
+    np.testing.assert_allclose(probabilities[0], 1 / (1 + np.exp(-scores)), rtol=1e-5)
+    names = classifier.config.id2label
+    for label, row in zip(labels[:2], probabilities):
+        assert label == [names[i] for i in range(3) if row[i] > 0.5]
+    assert labels[2] is None
+
+
+def test_a_regression_answers_with_its_scores(classifier):
+    classifier.config.problem_type = "regression"
+    labels, numbers = classifier.predict(["a cat", ""])
+    scores = classifier(classifier.tokenizer(["a cat"])["input_ids"]).numpy()[0]
+    np.testing.assert_allclose(numbers[0], scores, rtol=1e-5)
+    np.testing.assert_allclose(labels[0], scores, rtol=1e-5)
+    assert labels[1] is None
+
+
 def test_the_batch_size_and_a_long_text_change_nothing(classifier):
     texts = ["a cat", "dog", "tree " * 50, "a dogs tree"]
     _, together = classifier.predict(texts)

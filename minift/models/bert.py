@@ -30,7 +30,6 @@ from minift.models.outputs import Seen, attend, show_hidden
 from minift.models.pretrained import PretrainedModel
 from minift.models.renames import Rename
 from minift.nn import init
-from minift.nn.layers import check_size
 from minift.tensor import Tensor
 
 # transformers picks a class by model_type: an unknown one makes it refuse a mean-pooling folder
@@ -70,7 +69,8 @@ class BertConfig(ModelConfig):
 
     def __post_init__(self) -> None:
         """Raises ValueError for settings that make no BERT."""
-        check_size("BertConfig", **{name: getattr(self, name) for name in SIZES})
+        self.check_sizes(*SIZES)
+        self.check_depth("num_hidden_layers")
         self.check_rates("hidden_dropout_prob", "attention_probs_dropout_prob")
         self.check_rates("classifier_dropout")
         self.check_positive("layer_norm_eps", "initializer_range")
@@ -81,7 +81,7 @@ class BertConfig(ModelConfig):
 
 
 SIZES = (
-    "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
+    "vocab_size", "hidden_size", "num_attention_heads", "intermediate_size",
     "max_position_embeddings", "type_vocab_size",
 )  # fmt: skip
 

@@ -15,6 +15,7 @@ from minift.nn.layers import check_size
 
 C = TypeVar("C", bound="ModelConfig")
 
+MOST_LAYERS = 1000  # more is a damaged file, which would fill the memory layer by layer
 ONE_LABEL, SEVERAL_LABELS, NUMBERS = (
     "single_label_classification",
     "multi_label_classification",
@@ -39,7 +40,7 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         """Raises ValueError for settings that make no model."""
-        check_size(type(self).__name__, num_labels=self.num_labels)
+        self.check_sizes("num_labels")
         known = (None, ONE_LABEL, SEVERAL_LABELS, NUMBERS)
         self.check_choice("problem_type", self.problem_type, known)
         self.name_labels()
@@ -93,6 +94,16 @@ class ModelConfig:
         return {**saved, "label2id": {name: i for i, name in self.id2label.items()}}
 
     # ------------------------------------------------------------------------------ checks
+
+    def check_sizes(self, *names: str) -> None:
+        """Raise ValueError unless these fields are whole numbers of at least 1."""
+        check_size(type(self).__name__, **{name: getattr(self, name) for name in names})
+
+    def check_depth(self, name: str) -> None:
+        """Raise ValueError unless this field is a number of layers that a model may have."""
+        self.check_sizes(name)
+        if getattr(self, name) > MOST_LAYERS:
+            raise self.wrong(name, f"at most {MOST_LAYERS}", getattr(self, name))
 
     def check_rates(self, *names: str) -> None:
         """Raise ValueError unless these fields are rates of dropout, or None."""

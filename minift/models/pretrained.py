@@ -88,11 +88,10 @@ class PretrainedModel(Module):
         saved = hub.read_config(folder)
         config = cls.config_class.from_dict(saved, **changes)
         arrays = hub.read_model(folder)
-        with init.undrawn():  # what the file brings need not be drawn first
-            model = cls(config)
+        model = undrawn(cls, config, f"{folder}")
         same_labels = cls.config_class.from_dict(saved).num_labels == config.num_labels
-        same_task = same_labels and made_for(saved) in (model.architecture, *cls.same_head)
-        model.load_report = load_folder(model, arrays, same_task, partial, f"{folder}")
+        task = made_for(saved) if same_labels else "other labels"
+        model.load_report = load_folder(model, arrays, task, partial, f"{folder}")
         return model.eval()
 
     def save_pretrained(self, folder: str | Path, tokenizer: Any = None) -> None:
@@ -117,17 +116,29 @@ def made_for(saved: dict[str, Any]) -> str:
     return str(names[0]) if isinstance(names, list) and names else "none"
 
 
-def load_folder(
-    model: PretrainedModel, arrays: Arrays, same_task: bool, partial: bool, folder: str
-) -> LoadReport:
-    """Load all of the body, and the head if it was made for the same task.
+def undrawn(cls: type[P], config: ModelConfig, folder: str) -> P:
+    """The model with weights still to come: what a file brings need not be drawn first."""
+    try:
+        with init.undrawn():
+            return cls(config)
+    except MemoryError:
+        raise ValueError(
+            f"{folder}/{hub.CONFIG} describes a model that does not fit into memory"
+        ) from None
 
-    Raises ValueError for a body, or a head of this very task, that does not fit.
+
+def load_folder(
+    model: PretrainedModel, arrays: Arrays, task: str, partial: bool, folder: str
+) -> LoadReport:
+    """Load all of the body, and what fits of the head if `task` is an architecture with this head.
+
+    Raises ValueError for a body, or a head of this very architecture, that does not fit.
     """
-    known = model.named_tensors()
-    named, renamed = read_names(arrays, model.renames, model.prefix, known)
+    named, renamed = read_names(arrays, model.renames, model.prefix, model.named_tensors())
     check_finite(named, folder)
-    taken = {n: a for n, a in named.items() if same_task or in_body(n, model)}
+    same_task = task == model.architecture
+    take_head = same_task or task in model.same_head
+    taken = {name: a for name, a in named.items() if take_head or in_body(name, model)}
     report = model.load_state_dict(taken, strict=False)
     report.unexpected += [name for name in named if name not in taken]
     report.renamed = renamed + report.renamed
