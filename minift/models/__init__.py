@@ -10,6 +10,7 @@ from minift.models.bert import (
     BertForTokenClassification,
     BertModel,
 )
+from minift.models.gpt2 import GPT2Config, GPT2LMHeadModel, GPT2Model, KeyValueCache
 
 __all__ = [
     "AutoModelForSequenceClassification",
@@ -20,5 +21,9 @@ __all__ = [
     "BertForSequenceClassification",
     "BertForTokenClassification",
     "BertModel",
+    "GPT2Config",
+    "GPT2LMHeadModel",
+    "GPT2Model",
+    "KeyValueCache",
     "load",
 ]

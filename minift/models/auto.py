@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from minift import hub
-from minift.models import bert
+from minift.models import bert, gpt2
 from minift.models.pretrained import PretrainedModel, made_for
 
 ARCHITECTURES: dict[str, type[PretrainedModel]] = {
@@ -16,6 +16,8 @@ ARCHITECTURES: dict[str, type[PretrainedModel]] = {
     "BertForSequenceClassification": bert.BertForSequenceClassification,
     "BertForTokenClassification": bert.BertForTokenClassification,
     "BertForQuestionAnswering": bert.BertForQuestionAnswering,
+    "GPT2Model": gpt2.GPT2Model,
+    "GPT2LMHeadModel": gpt2.GPT2LMHeadModel,
     "MiniftMeanPoolingBertForSequenceClassification": bert.BertForSequenceClassification,
 }
 
