@@ -134,6 +134,7 @@ def read_arrays(file: str | Path) -> dict[str, np.ndarray]:
         raise ValueError(
             f"{file} is not a whole safetensors file ({error}); copy or download it again"
         ) from None
+    tensors.sort(key=lambda pair: pair[0])  # they come in any order
     return {name: array_of(tensor, name, file) for name, tensor in tensors}
 
 

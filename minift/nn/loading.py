@@ -54,7 +54,7 @@ def match_state(
 ) -> tuple[list[tuple[Tensor, np.ndarray]], LoadReport]:
     """Pair tensors with the values that fit them; nothing is written here."""
     report = LoadReport()
-    chosen: dict[str, tuple[Tensor, np.ndarray]] = {}
+    chosen: dict[str, tuple[Tensor, np.ndarray, str]] = {}  # with the path that brought the value
     names = {id(tensor): path for path, tensor in first_paths(tensors)}
     for path, value in state.items():
         if path not in tensors:
@@ -62,28 +62,33 @@ def match_state(
             continue
         tensor, array = tensors[path], as_numpy(value)
         name = names[id(tensor)]
-        difference = misfit(tensor, array, chosen.get(name, (tensor, array))[1], name)
+        difference = misfit(tensor, array) or conflict(array, chosen.get(name))
         if difference:
             report.mismatched.append((path, difference))
             continue
-        chosen[name] = (tensor, array)
+        chosen[name] = (tensor, array, path)
         if path != name:
             report.renamed.append((path, name))
     tried = {names[id(tensors[path])] for path in state if path in tensors}
     report.loaded = list(chosen)
     report.missing = [name for name in names.values() if name not in tried]
-    return [(t, array.astype(t.dtype)) for t, array in chosen.values()], report
+    return [(t, array.astype(t.dtype)) for t, array, _ in chosen.values()], report
 
 
-def misfit(tensor: Tensor, array: np.ndarray, earlier: np.ndarray, name: str) -> str:
+def misfit(tensor: Tensor, array: np.ndarray) -> str:
     """Why `array` cannot become the value of `tensor`, or an empty string."""
     if array.shape != tensor.shape:
         return f"expected shape {tensor.shape}, got {array.shape}"
     if not np.can_cast(array.dtype, tensor.dtype, "same_kind"):
         return f"expected {tensor.dtype} values, got {array.dtype}"
-    if array is not earlier and not np.array_equal(array, earlier):
-        return f"is tied to {name}, but the state holds other values there"
     return ""
+
+
+def conflict(array: np.ndarray, earlier: tuple[Tensor, np.ndarray, str] | None) -> str:
+    """Why `array` contradicts what another path of the same tensor brought, or an empty string."""
+    if earlier is None or np.array_equal(array, earlier[1]):
+        return ""
+    return f"is tied to {earlier[2]}, but the state holds other values there"
 
 
 def as_numpy(value: Any) -> np.ndarray:
