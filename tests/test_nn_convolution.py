@@ -19,8 +19,7 @@ def draw(*shape, seed=0):
 
 def compare(theirs, ours, image, tolerance=1e-5):
     """Values, and gradients of the input and all weights under one random cotangent."""
-    state = {name: t.numpy() for name, t in theirs.state_dict().items() if t.ndim}
-    ours.load_state_dict(state)
+    ours.load_state_dict({name: t.numpy() for name, t in theirs.state_dict().items()})
     x, t = Tensor(image, requires_grad=True), torch.tensor(image, requires_grad=True)
     y, expected = ours(x), theirs(t)
     cotangent = draw(*y.shape, seed=1)
@@ -62,7 +61,7 @@ def test_batch_normalisation_and_its_statistics_are_torchs(training):
     theirs.train(training)
     (ours.train if training else ours.eval)()
     compare(theirs, ours, 2 * draw(4, 3, 5, 5) + 1)
-    for name in ("running_mean", "running_var"):
+    for name in ("running_mean", "running_var", "num_batches_tracked"):
         found, expected = getattr(ours, name).numpy(), getattr(theirs, name).numpy()
         np.testing.assert_allclose(found, expected, rtol=1e-5)
 

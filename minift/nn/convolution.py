@@ -60,7 +60,8 @@ class BatchNorm2d(Module):
 
     In training by the batch's own statistics, which move the running ones by `momentum`; in
     evaluation, and where frozen, by the running ones. `weight` starts at 1, `bias` at 0, the
-    buffers `running_mean` at 0 and `running_var` at 1, all (channels,).
+    buffers `running_mean` at 0 and `running_var` at 1, all (channels,). `num_batches_tracked`
+    counts the moves: nothing depends on it, but PyTorch's files hold it.
     """
 
     def __init__(self, channels: int, eps: float = 1e-5, momentum: float = 0.1):
@@ -70,6 +71,7 @@ class BatchNorm2d(Module):
         self.bias = Parameter(init.zeros((channels,)))
         self.running_mean = Tensor(init.zeros((channels,)))
         self.running_var = Tensor(init.ones((channels,)))
+        self.num_batches_tracked = Tensor(0)
 
     def forward(self, x: Tensor) -> Tensor:
         if x.ndim != 4 or x.shape[1] != self.weight.shape[0]:
@@ -77,6 +79,8 @@ class BatchNorm2d(Module):
                 f"BatchNorm2d: expected images (B, {self.weight.shape[0]}, H, W), got a tensor of "
                 f"shape {x.shape}"
             )
+        if self.training:
+            self.num_batches_tracked.data += 1
         return ops.batch_norm(
             x,
             self.running_mean,
