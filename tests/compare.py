@@ -33,10 +33,9 @@ def copied(theirs, ours, dtype, device="cpu"):
     """Both models in this dtype and in evaluation mode, ours with their weights on `device`."""
     theirs.to(getattr(torch, np.dtype(dtype).name)).eval()
     for tensor in ours.named_tensors().values():
-        tensor.data = tensor.data.astype(dtype)
-    state = theirs.state_dict().items()
-    state = {name: value.numpy() for name, value in state if value.dtype.is_floating_point}
-    ours.load_state_dict(state)
+        if tensor.dtype.kind == "f":
+            tensor.data = tensor.data.astype(dtype)
+    ours.load_state_dict({name: value.numpy() for name, value in theirs.state_dict().items()})
     return ours.to(device).eval()
 
 

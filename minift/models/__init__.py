@@ -11,6 +11,10 @@ from minift.models.bert import (
     BertModel,
 )
 from minift.models.gpt2 import GPT2Config, GPT2LMHeadModel, GPT2Model, KeyValueCache
+from minift.models.resnet import ResNetConfig, ResNetForImageClassification, ResNetModel
+from minift.models.vit import ViTConfig, ViTForImageClassification, ViTModel
+
+ViT, ResNet = ViTForImageClassification, ResNetForImageClassification  # what people call them
 
 __all__ = [
     "AutoModelForSequenceClassification",
@@ -25,5 +29,13 @@ __all__ = [
     "GPT2LMHeadModel",
     "GPT2Model",
     "KeyValueCache",
+    "ResNet",
+    "ResNetConfig",
+    "ResNetForImageClassification",
+    "ResNetModel",
+    "ViT",
+    "ViTConfig",
+    "ViTForImageClassification",
+    "ViTModel",
     "load",
 ]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from minift import hub
-from minift.models import bert, gpt2
+from minift.models import bert, gpt2, resnet, vit
 from minift.models.pretrained import PretrainedModel, made_for
 
 ARCHITECTURES: dict[str, type[PretrainedModel]] = {
@@ -18,6 +18,10 @@ ARCHITECTURES: dict[str, type[PretrainedModel]] = {
     "BertForQuestionAnswering": bert.BertForQuestionAnswering,
     "GPT2Model": gpt2.GPT2Model,
     "GPT2LMHeadModel": gpt2.GPT2LMHeadModel,
+    "ViTModel": vit.ViTModel,
+    "ViTForImageClassification": vit.ViTForImageClassification,
+    "ResNetModel": resnet.ResNetModel,
+    "ResNetForImageClassification": resnet.ResNetForImageClassification,
     "MiniftMeanPoolingBertForSequenceClassification": bert.BertForSequenceClassification,
 }
 

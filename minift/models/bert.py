@@ -12,10 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-
 from minift import nn, ops
 from minift.backend import to_device
+from minift.models.attention import attend, project
 from minift.models.classifier import TextClassifier
 from minift.models.config import ModelConfig
 from minift.models.inputs import (
@@ -26,7 +25,7 @@ from minift.models.inputs import (
     padding_mask,
     segments,
 )
-from minift.models.outputs import Seen, attend, show_hidden
+from minift.models.outputs import Seen, show_hidden
 from minift.models.pretrained import PretrainedModel
 from minift.models.renames import Rename
 from minift.nn import init
@@ -127,10 +126,7 @@ class BertSelfAttention(nn.Module):
         self.dropout = nn.Dropout(config.attention_probs_dropout_prob)
 
     def forward(self, x: Tensor, mask: Any = None, seen: Seen | None = None) -> Tensor:
-        parts = (self.query, self.key, self.value)  # three names, one matrix product
-        weight = ops.concatenate([part.weight for part in parts], axis=0)  # (3C, C)
-        bias = ops.concatenate([part.bias for part in parts], axis=0)  # (3C,)
-        qkv = ops.linear(x, weight, bias)  # (B, T, 3C)
+        qkv = project(x, self.query, self.key, self.value)  # (B, T, 3C)
         p = self.dropout.p if self.training else 0.0
         return attend(qkv, self.heads, mask=mask, dropout=p, seen=seen)  # (B, T, C)
 
@@ -218,22 +214,12 @@ class BertPooler(nn.Module):
 
 
 class BertPretrained(PretrainedModel):
-    """What the models below share: their configuration, names and starting weights."""
+    """What the models below share: their configuration and the names of their weights."""
 
     config_class = BertConfig
     prefix = "bert"
     renames = RENAMES
     config: BertConfig
-
-    def initial(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
-        """Matrices from N(0, initializer_range²), biases 0, as Devlin et al. did; norms 1."""
-        if name.endswith("bias"):
-            return init.zeros(shape)
-        return (
-            init.ones(shape)
-            if len(shape) == 1
-            else init.normal(shape, self.config.initializer_range)
-        )
 
 
 class BertModel(BertPretrained):

@@ -18,10 +18,11 @@ import numpy as np
 
 from minift import nn, ops
 from minift.backend import Array, to_device, xp
+from minift.models.attention import attend
 from minift.models.config import ModelConfig
 from minift.models.generation import Generator
 from minift.models.inputs import check_length, integers, on_device, padding_mask
-from minift.models.outputs import Seen, attend, show_hidden
+from minift.models.outputs import Seen, show_hidden
 from minift.models.pretrained import PretrainedModel
 from minift.models.renames import Rename
 from minift.nn import init
@@ -211,17 +212,10 @@ class GPT2Pretrained(PretrainedModel):
     config: GPT2Config
 
     def initial(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
-        """Matrices from N(0, σ²), biases 0, norms 1.
-
-        What is added to the residual stream starts smaller by √(2 n_layer), the square root of
-        the number of such sums (Radford et al. 2019, section 2.3).
-        """
-        if name.endswith("bias"):
-            return init.zeros(shape)
-        if len(shape) == 1:
-            return init.ones(shape)
-        shrink = math.sqrt(2 * self.config.n_layer) if name.endswith("c_proj.weight") else 1.0
-        return init.normal(shape, self.config.initializer_range / shrink)
+        """What is added to the residual stream starts smaller, by √(2 n_layer): the root of the
+        number of such sums (Radford et al. 2019, section 2.3)."""
+        value = super().initial(name, shape)
+        return value / math.sqrt(2 * self.config.n_layer) if "c_proj.weight" in name else value
 
 
 class GPT2Model(GPT2Pretrained):

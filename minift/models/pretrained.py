@@ -28,9 +28,9 @@ log = logging.getLogger("minift")
 class PretrainedModel(Module):
     """A model with a `config` that can be saved to a folder and loaded from it.
 
-    A subclass names its `config_class`, the `prefix` under which models with a head hold the body,
-    and how each weight starts (`initial`). Where there are any: the `renames` by which it reads the
-    files of others, the `head` in words, and `same_head`: architectures with the same head weights.
+    A subclass names its `config_class` and the `prefix` under which models with a head hold the
+    body. Where there are any: the `renames` by which it reads the files of others, the `head` in
+    words, and `same_head`: architectures with the same head weights.
     """
 
     config_class: ClassVar[type[ModelConfig]]
@@ -65,8 +65,12 @@ class PretrainedModel(Module):
         return self.config.model_types[0]
 
     def initial(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
-        """The value from which a weight starts to learn."""
-        raise NotImplementedError(f"{type(self).__name__} does not say how its weights start")
+        """From where a weight starts: matrices N(0, initializer_range²), biases 0, norms 1."""
+        if name.endswith("bias"):
+            return init.zeros(shape)
+        if len(shape) == 1:
+            return init.ones(shape)
+        return init.normal(shape, self.config.initializer_range)
 
     def draw_weights(self, names: Collection[str] | None = None) -> None:
         """Start these weights afresh, or all of them."""
