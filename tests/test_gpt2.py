@@ -58,11 +58,11 @@ def spread_model(seed=0, **more):
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
 def test_the_language_model_has_the_logits_loss_and_gradients_of_transformers(
-    case, dtype, tolerance
+    case, dtype, tolerance, device
 ):
     config, batch = config_of(case), text_batch()
     theirs = transformers.GPT2LMHeadModel(their_config(config))
-    ours = twin_of(theirs, GPT2LMHeadModel(config), dtype)
+    ours = twin_of(theirs, GPT2LMHeadModel(config), dtype, device)
     real = batch["attention_mask"] == 1
     labels = np.where(real, batch["input_ids"], -100)
     expected = theirs(**to_torch(batch))
@@ -73,17 +73,17 @@ def test_the_language_model_has_the_logits_loss_and_gradients_of_transformers(
     logits = ours(**batch)
     assert logits.dtype == dtype
     assert_close(logits.numpy()[real], expected.logits.detach().numpy()[real], tolerance)
-    loss = ops.cross_entropy(logits[:, :-1], labels[:, 1:])
+    loss = ops.cross_entropy(logits[:, :-1], labels[:, 1:].tolist())
     loss.backward()
     assert_close(loss.numpy(), their_loss.detach(), tolerance)
     assert_same_gradients(ours, theirs, tolerance)
 
 
-def test_what_passes_inside_is_shown_to_those_who_ask():
+def test_what_passes_inside_is_shown_to_those_who_ask(device):
     config = config_of()
     ids = text_batch()["input_ids"]
     theirs = transformers.GPT2LMHeadModel(their_config(config))
-    ours = twin_of(theirs, GPT2LMHeadModel(config), np.float64)
+    ours = twin_of(theirs, GPT2LMHeadModel(config), np.float64, device)
     look = {"output_attentions": True, "output_hidden_states": True}
     expected, shown = theirs(torch.tensor(ids), **look), ours(ids, **look)
     for mine, other in (
@@ -194,10 +194,11 @@ def test_an_untied_output_matrix_is_refused(tmp_path):
 # ------------------------------------------------------------------------------------- generation
 
 
-def test_the_cache_changes_nothing():
+def test_the_cache_changes_nothing(device):
     model, ids = spread_model(), text_batch()["input_ids"]
     for p in model.parameters():
         p.data = p.data.astype(np.float64)
+    model.to(device)
     whole = model(ids).numpy()
     with no_grad():
         for cuts in ([9], [1] * 9, [4, 1, 4], [8, 1]):
@@ -210,8 +211,8 @@ def test_the_cache_changes_nothing():
 
 
 @pytest.mark.parametrize("settings", [{"temperature": 0.0}, {}, {"top_k": 5}, {"top_p": 0.8}])
-def test_generation_with_the_cache_is_generation_without(settings):
-    model, prompt = spread_model(), text_batch()["input_ids"][:, :5]
+def test_generation_with_the_cache_is_generation_without(settings, device):
+    model, prompt = spread_model().to(device), text_batch()["input_ids"][:, :5]
     cached, plain = (
         model.generate(prompt, 15, seed=3, use_cache=use, **settings) for use in (True, False)
     )

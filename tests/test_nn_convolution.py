@@ -17,13 +17,14 @@ def draw(*shape, seed=0):
     return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
 
 
-def compare(theirs, ours, image, tolerance=1e-5):
+def compare(theirs, ours, image, device, tolerance=1e-5):
     """Values, and gradients of the input and all weights under one random cotangent."""
     ours.load_state_dict({name: t.numpy() for name, t in theirs.state_dict().items()})
-    x, t = Tensor(image, requires_grad=True), torch.tensor(image, requires_grad=True)
+    ours.to(device)
+    x, t = Tensor(image, requires_grad=True, device=device), torch.tensor(image, requires_grad=True)
     y, expected = ours(x), theirs(t)
     cotangent = draw(*y.shape, seed=1)
-    y.backward(Tensor(cotangent))
+    y.backward(Tensor(cotangent, device=device))
     expected.backward(torch.tensor(cotangent))
     close = {"rtol": tolerance, "atol": tolerance * 10}
     np.testing.assert_allclose(y.numpy(), expected.detach(), **close)
@@ -41,26 +42,26 @@ def compare(theirs, ours, image, tolerance=1e-5):
         {"kernel_size": 3, "dilation": 2, "groups": 2, "bias": False},
     ],
 )
-def test_convolution_is_torchs(settings):
+def test_convolution_is_torchs(settings, device):
     theirs = torch.nn.Conv2d(4, 6, **settings)
-    compare(theirs, nn.Conv2d(4, 6, **settings), draw(2, 4, 7, 8))
+    compare(theirs, nn.Conv2d(4, 6, **settings), draw(2, 4, 7, 8), device)
 
 
-def test_max_pooling_is_torchs():
+def test_max_pooling_is_torchs(device):
     image = draw(2, 3, 7, 8)
-    compare(torch.nn.MaxPool2d(3, 2, 1), nn.MaxPool2d(3, 2, 1), image)
-    compare(torch.nn.MaxPool2d(2), nn.MaxPool2d(2), image)
+    compare(torch.nn.MaxPool2d(3, 2, 1), nn.MaxPool2d(3, 2, 1), image, device)
+    compare(torch.nn.MaxPool2d(2), nn.MaxPool2d(2), image, device)
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_batch_normalisation_and_its_statistics_are_torchs(training):
+def test_batch_normalisation_and_its_statistics_are_torchs(training, device):
     theirs, ours = torch.nn.BatchNorm2d(3, eps=1e-3, momentum=0.3), nn.BatchNorm2d(3, 1e-3, 0.3)
     torch.nn.init.normal_(theirs.weight)
     theirs.running_mean += torch.tensor([0.5, -1.0, 2.0])
     theirs.running_var *= torch.tensor([0.5, 3.0, 2.0])
     theirs.train(training)
     (ours.train if training else ours.eval)()
-    compare(theirs, ours, 2 * draw(4, 3, 5, 5) + 1)
+    compare(theirs, ours, 2 * draw(4, 3, 5, 5) + 1, device)
     for name in ("running_mean", "running_var", "num_batches_tracked"):
         found, expected = getattr(ours, name).numpy(), getattr(theirs, name).numpy()
         np.testing.assert_allclose(found, expected, rtol=1e-5)

@@ -53,9 +53,9 @@ def spread_norms(theirs):
             torch.nn.init.uniform_(module.running_var, 0.5, 2.0)
 
 
-def twin_of(theirs, ours, dtype):
+def twin_of(theirs, ours, dtype, device="cpu"):
     spread_norms(theirs)
-    return copied(theirs, ours, dtype)
+    return copied(theirs, ours, dtype, device)
 
 
 PARTS = [
@@ -69,14 +69,14 @@ PARTS = [
 
 @pytest.mark.parametrize(("case", "dtype", "tolerance", "training"), PARTS)
 def test_the_classifier_has_the_logits_loss_and_gradients_of_transformers(
-    case, dtype, tolerance, training
+    case, dtype, tolerance, training, device
 ):
     config = config_of(case, num_labels=5)
     torch.manual_seed(0)
     theirs = transformers.ResNetForImageClassification(
         transformers.ResNetConfig(**config.to_dict())
     )
-    ours = twin_of(theirs, ResNetForImageClassification(config), dtype)
+    ours = twin_of(theirs, ResNetForImageClassification(config), dtype, device)
     theirs.train(training)
     (ours.train if training else ours.eval)()
     x, labels = images(config, dtype), np.arange(8) % 5
@@ -85,7 +85,7 @@ def test_the_classifier_has_the_logits_loss_and_gradients_of_transformers(
     logits = ours(x)
     assert logits.dtype == dtype
     assert_close(logits.numpy(), expected.logits.detach(), tolerance)
-    loss = ops.cross_entropy(logits, labels)
+    loss = ops.cross_entropy(logits, labels.tolist())
     loss.backward()
     assert_close(loss.numpy(), expected.loss.detach(), tolerance)
     assert_same_gradients(ours, theirs, tolerance)

@@ -51,17 +51,19 @@ def images(config, count=3, dtype=np.float64):
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
-def test_the_classifier_has_the_logits_loss_and_gradients_of_transformers(case, dtype, tolerance):
+def test_the_classifier_has_the_logits_loss_and_gradients_of_transformers(
+    case, dtype, tolerance, device
+):
     config = config_of(case, num_labels=5)
     theirs = transformers.ViTForImageClassification(their_config(config))
-    ours = twin_of(theirs, ViTForImageClassification(config), dtype)
+    ours = twin_of(theirs, ViTForImageClassification(config), dtype, device)
     x, labels = images(config, dtype=dtype), np.array([4, 0, 2])
     expected = theirs(torch.tensor(x), labels=torch.tensor(labels))
     expected.loss.backward()
     logits = ours(x)
     assert logits.dtype == dtype
     assert_close(logits.numpy(), expected.logits.detach(), tolerance)
-    loss = ops.cross_entropy(logits, labels)
+    loss = ops.cross_entropy(logits, labels.tolist())
     loss.backward()
     assert_close(loss.numpy(), expected.loss.detach(), tolerance)
     assert_same_gradients(ours, theirs, tolerance)
@@ -78,10 +80,10 @@ def test_the_bare_encoder_has_the_hidden_states_and_the_pooler_of_transformers()
     assert_close(ours.pooler(hidden).numpy(), expected.pooler_output.detach(), 1e-10)
 
 
-def test_what_passes_inside_is_shown_to_those_who_ask():
+def test_what_passes_inside_is_shown_to_those_who_ask(device):
     config = config_of()
     theirs = transformers.ViTForImageClassification(their_config(config, "eager"))
-    ours = twin_of(theirs, ViTForImageClassification(config), np.float32)
+    ours = twin_of(theirs, ViTForImageClassification(config), np.float32, device)
     look, x = {"output_attentions": True, "output_hidden_states": True}, images(config, 2)
     expected, shown = theirs(torch.tensor(x), **look), ours(x, **look)
     for mine, other in (
@@ -93,12 +95,12 @@ def test_what_passes_inside_is_shown_to_those_who_ask():
             assert_close(a.numpy(), b.detach(), 1e-5)
 
 
-def test_the_gradient_reaches_the_pixels():
+def test_the_gradient_reaches_the_pixels(device):
     config = config_of()
     theirs = transformers.ViTForImageClassification(their_config(config))
-    ours = twin_of(theirs, ViTForImageClassification(config), np.float64)
+    ours = twin_of(theirs, ViTForImageClassification(config), np.float64, device)
     x = images(config)
-    mine, other = Tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+    mine, other = Tensor(x, requires_grad=True, device=device), torch.tensor(x, requires_grad=True)
     ours(mine)[:, 0].sum().backward()
     theirs(other).logits[:, 0].sum().backward()
     assert_close(mine.grad.numpy(), other.grad, 1e-10)
