@@ -16,6 +16,12 @@ from minift.models import (
     BertForSequenceClassification,
     BertForTokenClassification,
     BertModel,
+    GPT2Config,
+    GPT2LMHeadModel,
+    ResNet,
+    ResNetConfig,
+    ViT,
+    ViTConfig,
     load,
 )
 from minift.models.renames import Rename, read_names, write_names
@@ -334,6 +340,24 @@ def test_a_config_out_of_range_is_refused(folder, changes, message):
     configured(folder, **changes)
     with pytest.raises(ValueError, match=message):
         BertForMaskedLM.from_pretrained(folder)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        GPT2LMHeadModel(GPT2Config(vocab_size=9, n_positions=8, n_embd=4, n_layer=1, n_head=1)),
+        ViT(ViTConfig(hidden_size=4, num_hidden_layers=1, num_attention_heads=1, image_size=16)),
+        ResNet(ResNetConfig(embedding_size=4, hidden_sizes=[4], depths=[1], layer_type="basic")),
+    ],
+)
+def test_load_finds_the_class_of_every_family(model, tmp_path):
+    model.save_pretrained(tmp_path)
+    back = load(tmp_path)
+    assert type(back) is type(model)
+    assert back.tokenizer is None
+    assert not back.training
+    with pytest.raises(ValueError, match=f"model_type must be bert or .*'{model.model_type}'"):
+        AutoModelForSequenceClassification.from_pretrained(tmp_path)
 
 
 def test_a_vocabulary_that_does_not_fit_the_embedding_is_refused(folder):

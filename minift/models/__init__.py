@@ -1,4 +1,8 @@
-"""Models, one idea a file, the configuration first. Read `bert.py`, then `pretrained.py`."""
+"""Models, one family a file, the configuration first.
+
+Read `bert.py`, then `gpt2.py` and `vit.py` (what they change), then `resnet.py`. How a model comes
+from a folder and goes to one is in `pretrained.py`.
+"""
 
 from minift.models.auto import AutoModelForSequenceClassification, load
 from minift.models.bert import (

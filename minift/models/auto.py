@@ -49,20 +49,24 @@ def load(folder: str | Path) -> PretrainedModel:
     Raises FileNotFoundError for a missing folder or file, ValueError for a damaged one, for a
     vocabulary of another size, and for an architecture that is not built here.
     """
-    from minift.data import WordPieceTokenizer
-
     folder = hub.resolve(folder)
     name = made_for(hub.read_config(folder))
     if name not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
         raise ValueError(f"{folder} holds the architecture {name}; minift can load {known}")
-    tokenizer = WordPieceTokenizer.from_pretrained(folder)
+    tokenizer = tokenizer_for(ARCHITECTURES[name], folder)
     model = ARCHITECTURES[name].from_pretrained(folder)
-    pieces, rows = tokenizer.vocab_size, model.config.vocab_size
-    if pieces != rows:
+    if tokenizer is not None and tokenizer.vocab_size != model.config.vocab_size:
         raise ValueError(
-            f"vocab.txt in {folder} holds {pieces:,} pieces, the model needs {rows:,}; "
-            "copy it again"
+            f"vocab.txt in {folder} holds {tokenizer.vocab_size:,} pieces, the model needs "
+            f"{model.config.vocab_size:,}; copy it again"
         )
     model.tokenizer = tokenizer
     return model
+
+
+def tokenizer_for(kind: type[PretrainedModel], folder: Path) -> Any:
+    """What turns texts into ids for this kind of model: WordPiece for BERT, None for images."""
+    from minift.data import WordPieceTokenizer
+
+    return WordPieceTokenizer.from_pretrained(folder) if kind.prefix == "bert" else None
