@@ -17,7 +17,7 @@ from compare import (
 
 from minift import hub, no_grad, ops
 from minift.models import GPT2Config, GPT2LMHeadModel, GPT2Model, KeyValueCache
-from minift.models.generation import choose, next_distribution
+from minift.models.generation import Generator, choose, next_distribution
 from minift.tensor import Tensor
 
 SIZES = {"vocab_size": 40, "n_positions": 24, "n_embd": 12, "n_layer": 2, "n_head": 3}
@@ -321,6 +321,13 @@ def test_generation_rests_dropout_and_leaves_the_mode_as_it_was():
 def test_settings_that_generate_nothing_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         spread_model().generate([1, 2, 3], **settings)
+
+
+def test_a_model_that_does_not_say_what_comes_next_cannot_generate():
+    with pytest.raises(NotImplementedError, match=r"Generator defines no next_scores\(\)"):
+        Generator().next_scores(np.ones((1, 1), int), None)
+    with pytest.raises(NotImplementedError, match=r"Generator defines no new_cache\(\)"):
+        Generator().new_cache(3)
 
 
 def test_a_cache_that_cannot_serve_says_so():

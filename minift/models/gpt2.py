@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minift import nn, ops
-from minift.backend import Array, to_device, xp
+from minift.backend import to_device, xp
 from minift.models.attention import attend
 from minift.models.config import ModelConfig
 from minift.models.generation import Generator
@@ -116,7 +116,7 @@ class KeyValueCache:
     def __init__(self, capacity: int):
         self.capacity = capacity
         self.length = 0
-        self.buffers: list[tuple[Array, Array]] = []
+        self.buffers: list[tuple[Tensor, Tensor]] = []
 
     def extend(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Store the keys and values of new tokens, (B, H, T, D) -> all so far, (B, H, S+T, D)."""
@@ -127,11 +127,12 @@ class KeyValueCache:
         if end > self.capacity:
             raise ValueError(f"this KeyValueCache has room for {self.capacity} tokens, got {end}")
         if layer == len(self.buffers):
-            empty, shape = xp(k.data).empty, (B, H, self.capacity, D)
-            self.buffers.append((empty(shape, k.dtype), empty(shape, k.dtype)))
+            empty = xp(k.data).empty((B, H, self.capacity, D), k.dtype)
+            self.buffers.append((Tensor(empty), Tensor(empty)))
         keys, values = self.buffers[layer]
-        keys[:, :, self.length : end], values[:, :, self.length : end] = k.data, v.data
-        return Tensor(keys[:, :, :end]), Tensor(values[:, :, :end])
+        keys.data[:, :, self.length : end] = k.data
+        values.data[:, :, self.length : end] = v.data
+        return keys[:, :, :end], values[:, :, :end]  # views: nothing is copied
 
 
 class GPT2Attention(nn.Module):
