@@ -25,6 +25,7 @@ from minift.models import (
     load,
 )
 from minift.models.renames import Rename, read_names, write_names
+from minift.nn import init
 
 SIZES = {
     "vocab_size": 20,
@@ -340,6 +341,29 @@ def test_a_config_out_of_range_is_refused(folder, changes, message):
     configured(folder, **changes)
     with pytest.raises(ValueError, match=message):
         BertForMaskedLM.from_pretrained(folder)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        BertForMaskedLM(BertConfig(**SIZES)),
+        GPT2LMHeadModel(GPT2Config(vocab_size=9, n_positions=8, n_embd=4, n_layer=1, n_head=1)),
+        ViT(ViTConfig(hidden_size=4, num_hidden_layers=1, num_attention_heads=1, image_size=16)),
+        ResNet(ResNetConfig(embedding_size=4, hidden_sizes=[4], depths=[1], layer_type="basic")),
+    ],
+)
+def test_nothing_is_computed_with_weights_that_are_still_to_come(model, monkeypatch):
+    """Undrawn memory may hold anything, a NaN that raises a warning when touched, too."""
+    signal = np.array([0x7FA00000], np.uint32).view(np.float32)
+
+    def poisoned(shape, dtype):
+        return np.broadcast_to(signal, shape).copy()
+
+    monkeypatch.setattr(init.np, "empty", poisoned)
+    with init.undrawn():
+        again = type(model)(model.config)
+    monkeypatch.undo()
+    assert any(np.isnan(p.numpy()).any() for p in again.parameters())
 
 
 @pytest.mark.parametrize(

@@ -212,11 +212,11 @@ class GPT2Pretrained(PretrainedModel):
     renames = RENAMES
     config: GPT2Config
 
-    def initial(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    def initial_std(self, name: str) -> float:
         """What is added to the residual stream starts smaller, by √(2 n_layer): the root of the
         number of such sums (Radford et al. 2019, section 2.3)."""
-        value = super().initial(name, shape)
-        return value / math.sqrt(2 * self.config.n_layer) if "c_proj.weight" in name else value
+        shrink = math.sqrt(2 * self.config.n_layer) if "c_proj" in name else 1.0
+        return self.config.initializer_range / shrink
 
 
 class GPT2Model(GPT2Pretrained):

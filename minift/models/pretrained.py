@@ -65,12 +65,16 @@ class PretrainedModel(Module):
         return self.config.model_types[0]
 
     def initial(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
-        """From where a weight starts: matrices N(0, initializer_range²), biases 0, norms 1."""
+        """From where a weight starts: matrices N(0, initial_std²), biases 0, norms 1."""
         if name.endswith("bias"):
             return init.zeros(shape)
         if len(shape) == 1:
             return init.ones(shape)
-        return init.normal(shape, self.config.initializer_range)
+        return init.normal(shape, self.initial_std(name))
+
+    def initial_std(self, name: str) -> float:
+        """The standard deviation from which a matrix is drawn."""
+        return self.config.initializer_range
 
     def draw_weights(self, names: Collection[str] | None = None) -> None:
         """Start these weights afresh, or all of them."""

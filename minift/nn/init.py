@@ -22,7 +22,7 @@ _drawing = ContextVar("drawing", default=True)
 def undrawn() -> Iterator[None]:
     """Inside `with undrawn():` nothing is drawn, for weights that a file is about to bring.
 
-    They hold whatever the memory held; no generator moves on.
+    They hold whatever the memory held, so nobody may compute with them; no generator moves on.
     """
     token = _drawing.set(False)
     try:
