@@ -58,7 +58,7 @@ def load(folder: str | Path) -> PretrainedModel:
     model = ARCHITECTURES[name].from_pretrained(folder)
     if tokenizer is not None and tokenizer.vocab_size != model.config.vocab_size:
         raise ValueError(
-            f"vocab.txt in {folder} holds {tokenizer.vocab_size:,} pieces, the model needs "
+            f"the vocabulary in {folder} holds {tokenizer.vocab_size:,} pieces, the model needs "
             f"{model.config.vocab_size:,}; copy it again"
         )
     model.tokenizer = tokenizer
@@ -66,7 +66,11 @@ def load(folder: str | Path) -> PretrainedModel:
 
 
 def tokenizer_for(kind: type[PretrainedModel], folder: Path) -> Any:
-    """What turns texts into ids for this kind of model: WordPiece for BERT, None for images."""
-    from minift.data import WordPieceTokenizer
+    """What turns texts into ids for this kind of model: none for images."""
+    from minift import data
 
-    return WordPieceTokenizer.from_pretrained(folder) if kind.prefix == "bert" else None
+    if kind.prefix == bert.BertModel.prefix:
+        return data.WordPieceTokenizer.from_pretrained(folder)
+    if kind.prefix == gpt2.GPT2Model.prefix:
+        return data.BPETokenizer.from_pretrained(folder)
+    return None
