@@ -369,12 +369,11 @@ def test_nothing_is_computed_with_weights_that_are_still_to_come(model, monkeypa
 @pytest.mark.parametrize(
     "model",
     [
-        GPT2LMHeadModel(GPT2Config(vocab_size=9, n_positions=8, n_embd=4, n_layer=1, n_head=1)),
         ViT(ViTConfig(hidden_size=4, num_hidden_layers=1, num_attention_heads=1, image_size=16)),
         ResNet(ResNetConfig(embedding_size=4, hidden_sizes=[4], depths=[1], layer_type="basic")),
     ],
 )
-def test_load_finds_the_class_of_every_family(model, tmp_path):
+def test_load_finds_the_class_of_an_image_model_which_has_no_tokenizer(model, tmp_path):
     model.save_pretrained(tmp_path)
     back = load(tmp_path)
     assert type(back) is type(model)
@@ -384,10 +383,27 @@ def test_load_finds_the_class_of_every_family(model, tmp_path):
         AutoModelForSequenceClassification.from_pretrained(tmp_path)
 
 
+def test_load_gives_gpt2_its_own_kind_of_tokenizer(tmp_path):
+    from minift.data import BPETokenizer
+
+    tokenizer = BPETokenizer.train(["the cat sat on the mat", "the dog sat"] * 9, vocab_size=280)
+    sizes = {"n_positions": 8, "n_embd": 4, "n_layer": 1, "n_head": 1}
+    config = GPT2Config(vocab_size=tokenizer.vocab_size, **sizes)
+    GPT2LMHeadModel(config).save_pretrained(tmp_path, tokenizer)
+    model = load(tmp_path)
+    assert type(model) is GPT2LMHeadModel
+    assert model.tokenizer.encode("the cat") == tokenizer.encode("the cat")
+    configured(tmp_path, vocab_size=tokenizer.vocab_size + 1)
+    with pytest.raises(ValueError, match=r"transformer.wte.weight: expected shape"):
+        load(tmp_path)
+
+
 def test_a_vocabulary_that_does_not_fit_the_embedding_is_refused(folder):
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijklmno", "p"]
     (folder / "vocab.txt").write_text("\n".join(pieces) + "\n", encoding="utf-8")
-    with pytest.raises(ValueError, match=r"vocab.txt in .* holds 21 pieces, the model needs 20"):
+    with pytest.raises(
+        ValueError, match=r"the vocabulary in .* holds 21 pieces, the model needs 20"
+    ):
         load(folder)
 
 

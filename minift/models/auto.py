@@ -58,7 +58,7 @@ def load(folder: str | Path) -> PretrainedModel:
     model = ARCHITECTURES[name].from_pretrained(folder)
     if tokenizer is not None and tokenizer.vocab_size != model.config.vocab_size:
         raise ValueError(
-            f"vocab.txt in {folder} holds {tokenizer.vocab_size:,} pieces, the model needs "
+            f"the vocabulary in {folder} holds {tokenizer.vocab_size:,} pieces, the model needs "
             f"{model.config.vocab_size:,}; copy it again"
         )
     model.tokenizer = tokenizer
@@ -66,14 +66,11 @@ def load(folder: str | Path) -> PretrainedModel:
 
 
 def tokenizer_for(kind: type[PretrainedModel], folder: Path) -> Any:
-    """What turns texts into ids for this kind of model: WordPiece for BERT, bytes for GPT-2.
+    """What turns texts into ids for this kind of model: none for images."""
+    from minift import data
 
-    None for images, and for a GPT-2 whose folder holds no tokenizer.
-    """
-    from minift.data import BPETokenizer, WordPieceTokenizer
-
-    if kind.prefix == "bert":
-        return WordPieceTokenizer.from_pretrained(folder)
-    has_bytes = any((folder / name).is_file() for name in ("tokenizer.json", "vocab.json"))
-    is_gpt = kind.prefix == gpt2.GPT2Model.prefix
-    return BPETokenizer.from_pretrained(folder) if is_gpt and has_bytes else None
+    if kind.prefix == bert.BertModel.prefix:
+        return data.WordPieceTokenizer.from_pretrained(folder)
+    if kind.prefix == gpt2.GPT2Model.prefix:
+        return data.BPETokenizer.from_pretrained(folder)
+    return None
