@@ -50,7 +50,7 @@ WHOLE = {
 EQUIVALENT = {
     "power: 1 -> 2": "any positive exponent will do where it is multiplied by 0",
     "_add_windows: 2 -> 3": "a wider border of zeros, which is cut off",
-    "_reduced_rows: 0.0 -> 1.0": "the sum that it multiplies is 0 then",
+    "_reduced_rows: 1.0 -> 2.0": "the sum that it divides is 0 then",
     "_masked: 1 -> 2": "the width of a tile's row, not a value",
     "_masked: 0 -> 1": "with p = 1 the mask itself is 0 everywhere",
     "logsumexp: 0 -> 1": "an infinite row may be shifted by any finite number",

@@ -139,12 +139,19 @@ T __shfl_down_sync(unsigned, T v, int n, int = 32) { return shuffle(v, own() + n
 template <class T>
 T __shfl_xor_sync(unsigned, T v, int n, int = 32) { return shuffle(v, own() ^ n); }
 
+static unsigned __ballot_sync(unsigned, bool yes) {
+  unsigned all = yes ? 1u << own() : 0;
+  for (int n = 16; n; n /= 2) all |= __shfl_xor_sync(0, all, n);
+  return all;
+}
+
 // ---- atomics (nobody interrupts a thread) and intrinsics ---------------------------------------
 
 template <class T> T atomicAdd(T* p, T v) { T old = *p; *p = old + v; return old; }
 template <class T> T atomicMax(T* p, T v) { T old = *p; *p = std::max(old, v); return old; }
 template <class T> T atomicMin(T* p, T v) { T old = *p; *p = std::min(old, v); return old; }
 template <class T> T atomicExch(T* p, T v) { T old = *p; *p = v; return old; }
+template <class T> T atomicOr(T* p, T v) { T old = *p; *p = old | v; return old; }
 template <class T> T atomicCAS(T* p, T expected, T v) {
   T old = *p;
   if (old == expected) *p = v;
@@ -162,6 +169,9 @@ static inline double __longlong_as_double(long long x) { return same_bits<double
 static inline long long __double_as_longlong(double x) { return same_bits<long long>(x); }
 
 template <class T> T __ldg(const T* p) { return *p; }
+static inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b) {
+  return (unsigned __int128)a * b >> 64;
+}
 static inline int __clz(int x) { return x ? __builtin_clz(x) : 32; }
 static inline int __clzll(long long x) { return x ? __builtin_clzll(x) : 64; }
 static inline int __ffs(int x) { return __builtin_ffs(x); }

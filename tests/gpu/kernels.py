@@ -58,7 +58,7 @@ def twin_of(source: str, options: tuple[str, ...], names: dict[str, str], cache:
 def on_cpu(source: str, names: dict[str, str]) -> str:
     """The source with a launcher for each kernel; `names`: C++ expression -> mangled name."""
     source = DYNAMIC_SHARED.sub(r"\1* \2 = (\1*)dynamic_shared();", source)
-    waits = "true" if re.search(r"__sync|__shfl", source) else "false"
+    waits = "true" if re.search(r"__sync|__shfl|__ballot", source) else "false"
     kernels = [(f"({expression})", name) for expression, name in names.items()]
     kernels = kernels or [(name, name) for name in KERNEL.findall(source)]
     return source + "".join(f"\nLAUNCHER({name}, {k}, {waits})" for k, name in kernels) + "\n"
