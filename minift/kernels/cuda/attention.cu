@@ -7,7 +7,7 @@
 // p = softmax(s + mask), in place of s; a row that may look nowhere becomes zeros. `dropped`
 // (or null): p keep / (1 − dropout). The mask is absent, numbers to add (1) or booleans (2),
 // repeated along axes of stride 0.
-extern "C" __global__ void __launch_bounds__(256)
+extern "C" __global__ void __launch_bounds__(256, 4)
 attention_weights(T* s, T* dropped, const void* mask, Index kind, Index sb, Index sh, Index sq,
                   Index sk, Index rows, Index H, Index Tq, Index Tk, Index causal, u64 key0,
                   u64 key1, Index limit, double scale, int* trouble, Index infinite) {
@@ -43,7 +43,7 @@ attention_weights(T* s, T* dropped, const void* mask, Index kind, Index sb, Inde
 }
 
 // ∂s = p (d − Σ p d) in place of g, where d = g keep / (1 − dropout); `dropped` again as above.
-extern "C" __global__ void __launch_bounds__(256)
+extern "C" __global__ void __launch_bounds__(256, 4)
 attention_backward(const T* p, T* g, T* dropped, Index rows, Index Tk, u64 key0, u64 key1,
                    Index limit, double scale) {
   const Index row = own_row();

@@ -78,13 +78,14 @@ def launch(
 
 # ---- shapes of launches -------------------------------------------------------------------------
 
-LONG_ROW = 1024  # from here on a row gets a block of its own, not a warp
-BLOCK = 256
+BLOCK = 256  # threads
+LONG_ROW = 1024  # a longer row gets a block of its own, not a warp
+ROW_WIDTHS = (32, BLOCK)  # threads a row
 
 
 def launch_rows(file: str, name: str, x: Any, N: int, C: int, *arguments: Any) -> None:
     """Run a row kernel over (N, C): 8 warps a block, a row each; or a block for each long row."""
-    threads = BLOCK if C > LONG_ROW else 32
+    threads = ROW_WIDTHS[C > LONG_ROW]
     rows = BLOCK // threads
     launch(
         file, name, x.dtype, (ceil_div(N, rows),), (threads, rows), *arguments, row_threads=threads

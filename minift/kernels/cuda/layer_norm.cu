@@ -1,7 +1,7 @@
 // Layer normalisation over the rows of (N, C): y = x̂ w + b with x̂ = (x − mean) / σ.
 
 // keeps (mean, 1/σ) of each row for the way back
-extern "C" __global__ void __launch_bounds__(256)
+extern "C" __global__ void __launch_bounds__(256, 4)
 layer_norm(const T* x, const T* w, const T* b, T* y, A* kept, Index N, Index C, double eps) {
   const Index row = own_row();
   if (row >= N) return;
@@ -16,7 +16,7 @@ layer_norm(const T* x, const T* w, const T* b, T* y, A* kept, Index N, Index C, 
 }
 
 // ∂x = (h − mean(h) − x̂ mean(h x̂)) / σ with h = g w
-extern "C" __global__ void __launch_bounds__(256)
+extern "C" __global__ void __launch_bounds__(256, 4)
 layer_norm_to_x(const T* g, const T* x, const T* w, const A* kept, T* gx, Index N, Index C) {
   const Index row = own_row();
   if (row >= N) return;

@@ -1,7 +1,7 @@
 // Softmax, log-softmax and cross-entropy over the rows of (N, C), and their derivatives.
 
 // y = exp(x − top) / Σ exp(x − top)
-extern "C" __global__ void __launch_bounds__(256)
+extern "C" __global__ void __launch_bounds__(256, 4)
 softmax(const T* x, T* y, Index N, Index C, int* trouble, Index infinite) {
   const Index row = own_row();
   if (row >= N) return;
@@ -11,7 +11,7 @@ softmax(const T* x, T* y, Index N, Index C, int* trouble, Index infinite) {
 }
 
 // ∂x = y (g − Σ g y)
-extern "C" __global__ void __launch_bounds__(256)
+extern "C" __global__ void __launch_bounds__(256, 4)
 softmax_backward(const T* g, const T* y, T* gx, Index N, Index C) {
   const Index row = own_row();
   if (row >= N) return;
@@ -23,7 +23,7 @@ softmax_backward(const T* g, const T* y, T* gx, Index N, Index C) {
 }
 
 // y = (x − top) − log Σ exp(x − top)
-extern "C" __global__ void __launch_bounds__(256)
+extern "C" __global__ void __launch_bounds__(256, 4)
 log_softmax(const T* x, T* y, Index N, Index C, int* trouble, Index infinite) {
   const Index row = own_row();
   if (row >= N) return;
@@ -33,7 +33,7 @@ log_softmax(const T* x, T* y, Index N, Index C, int* trouble, Index infinite) {
 }
 
 // ∂x = g − exp(y) Σ g
-extern "C" __global__ void __launch_bounds__(256)
+extern "C" __global__ void __launch_bounds__(256, 4)
 log_softmax_backward(const T* g, const T* y, T* gx, Index N, Index C) {
   const Index row = own_row();
   if (row >= N) return;
@@ -45,7 +45,7 @@ log_softmax_backward(const T* g, const T* y, T* gx, Index N, Index C) {
 }
 
 // loss = log Σ exp(x − top) − (x[target] − top); keeps (top, log Σ) of each row for the way back
-extern "C" __global__ void __launch_bounds__(256)
+extern "C" __global__ void __launch_bounds__(256, 4)
 cross_entropy(const T* x, const long long* target, T* loss, A* kept, Index N, Index C,
               int* trouble, Index infinite, Index no_class) {
   const Index row = own_row();
@@ -61,12 +61,13 @@ cross_entropy(const T* x, const long long* target, T* loss, A* kept, Index N, In
 }
 
 // ∂x = g (softmax(x) − [j = target])
-extern "C" __global__ void __launch_bounds__(256)
+extern "C" __global__ void __launch_bounds__(256, 4)
 cross_entropy_backward(const T* g, const T* x, const long long* target, const A* kept, T* gx,
                        Index N, Index C) {
   const Index row = own_row();
   if (row >= N) return;
   x += row * C, gx += row * C;
   const A top = kept[2 * row], log_total = kept[2 * row + 1], slope = g[row];
-  FOR_ROW(j, C) gx[j] = slope * (exp(A(x[j]) - top - log_total) - (j == target[row]));
+  const Index right = target[row];
+  FOR_ROW(j, C) gx[j] = slope * (exp(A(x[j]) - top - log_total) - (j == right));
 }
