@@ -194,7 +194,10 @@ using std::tanh; using std::trunc;
 static void (*body)(void*);  // calls the kernel with its arguments
 static void* body_argument;
 
-static void first_thread() { current = 0; threadIdx = {0, 0, 0}; }
+static void set_thread(unsigned t) {
+  current = t;
+  threadIdx = {t % blockDim.x, t / blockDim.x % blockDim.y, t / blockDim.x / blockDim.y};
+}
 
 static void next_thread() {
   current++;
@@ -227,20 +230,34 @@ static void make_fibers(int n) {  // at most 1024; each is kept for the blocks t
   }
 }
 
+static bool run_warp(int first, int end) {  // as far as it can, ahead of the others
+  bool moved = false;
+  do {
+    progress = false;
+    set_thread(first);
+    for (int t = first; t < end; t++, next_thread())
+      if (!fibers[t].done) leave_for(scheduler, fibers[t].place);  // until it waits or ends
+    moved = moved || progress;
+  } while (progress);
+  return moved;
+}
+
 static void run_block_of_fibers(int n) {
   make_fibers(n);
   block_barrier = {n, 0, 0};
   for (int w = 0; w * 32 < n; w++) warp_barrier[w] = {std::min(32, n - w * 32), 0, 0};
   for (int t = 0; t < n; t++) fibers[t].done = turn[t] = false;
+  static bool backwards = true;  // every second block starts with its last warp
+  backwards = !backwards;
+  const int warps = (n + 31) / 32;
   for (bool left = true; left;) {
-    left = progress = false;
-    first_thread();
-    for (int t = 0; t < n; t++, next_thread())
-      if (!fibers[t].done) {
-        leave_for(scheduler, fibers[t].place);  // until it waits or ends
-        left = left || !fibers[t].done;
-      }
-    if (left && !progress) {
+    bool moved = left = false;
+    for (int i = 0; i < warps; i++) {
+      const int first = 32 * (backwards ? warps - 1 - i : i);
+      moved = run_warp(first, std::min(n, first + 32)) || moved;
+      for (int t = first; t < std::min(n, first + 32); t++) left = left || !fibers[t].done;
+    }
+    if (left && !moved) {
       fprintf(stderr, "a kernel hangs: its threads wait at different barriers\n");
       abort();
     }
@@ -248,7 +265,7 @@ static void run_block_of_fibers(int n) {
 }
 
 static void run_block_in_a_loop(int n) {
-  first_thread();
+  set_thread(0);
   for (int t = 0; t < n; t++, next_thread()) body(body_argument);
 }
 

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import subprocess
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ class Function:
     launcher: Any
 
 
+launches: Counter[str] = Counter()  # kernel -> how often it ran
 libraries: dict[bytes, ctypes.CDLL] = {}  # the chip's binary -> its twin
 modules: dict[int, ctypes.CDLL] = {}
 functions: dict[int, Function] = {}
@@ -144,6 +146,7 @@ def launch(
 ) -> None:  # fmt: skip
     """Run a grid of blocks of threads; what is out of the chip's range is kept as a failure."""
     function = functions[handle]
+    launches[function.name] += 1
     grid, block = (gx, gy, gz), (bx, by, bz)
     try:
         check_launch(function.name, grid, block, shared)
