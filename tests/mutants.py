@@ -40,7 +40,7 @@ KERNELS = ["attention", "dropout", "gelu", "layer_norm", "rows"]
 # Functions that are derivatives, or parts of them, from their first line to their last.
 WHOLE = {
     "unbroadcast", "_fit", "_share", "sign", "_spread", "_power_of_number", "_add_windows",
-    "_column_sums", "_to_shape", "_backward", "_masked", "_dropped",
+    "column_sums", "_to_shape", "_backward", "_masked", "_dropped",
     "var", "logsumexp", "min", "silu", "avg_pool2d", "batch_norm",
     "cross_entropy", "nll_loss", "focal_loss", "_reduced_rows", "mse_loss", "l1_loss",
     "binary_cross_entropy_with_logits", "info_nce", "_unit_rows", "kl_normal",

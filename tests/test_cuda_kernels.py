@@ -64,6 +64,7 @@ CASES: list[Case] = [
     (neural._layer_norm, (normal(2, 70, 3), normal(3), normal(3)), {"eps": 1e-12}),
     (neural._layer_norm, (normal(0, 4), normal(4), normal(4)), {"eps": 1e-12}),
     *[(neural._gelu, (normal(*shape) * 3,), {}) for shape in [(1,), (257,), (3, 4, 5), (0,), ()]],
+    (neural._linear_gelu, (normal(2, 7, 5), normal(33, 5), normal(33)), {}),
     *[(neural._dropout, (normal(n),), {"p": p, "key": (7, 9)})
       for n, p in [(1, 0.5), (511, 0.1), (513, 0.9), (5000, 0.25), (100, 1.0), (0, 0.5)]],
     *[(neural.scatter_rows, (normal(N, C),), {"ids": rng.integers(0, 9, N), "n_rows": 11})

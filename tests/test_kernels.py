@@ -28,6 +28,7 @@ ATTENTION = {"heads": 2, "mask": None, "causal": False, "dropout": 0.0, "key": (
 CASES: list[tuple[Op, tuple[np.ndarray, ...], dict[str, Any]]] = [
     (neural._gelu, (normal(7, 5) * 3,), {}),
     (neural._gelu, (normal(2 * TILE + 3),), {}),
+    (neural._linear_gelu, (normal(2, 7, 5), normal(3, 5), normal(3)), {}),
     (neural._softmax, (normal(3, 4, 5),), {"axis": -1}),
     (neural._softmax, (normal(3, 4, 5),), {"axis": 1}),
     (neural._softmax, (normal(700, 300),), {"axis": -1}),

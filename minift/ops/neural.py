@@ -8,6 +8,7 @@ Read `minift/ops/losses.py` next.
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -17,6 +18,7 @@ from minift import kernels
 from minift.autograd import beside, check_one_device, op
 from minift.backend import Array, device_of, random, scatter_add, to_device, xp
 from minift.ops.elementwise import erf
+from minift.ops.products import _linear, column_sums, linear_operands
 from minift.ops.reduce import mean, var
 from minift.ops.shape import concatenate, one_axis, reshape
 from minift.tensor import Tensor, as_array
@@ -100,6 +102,41 @@ def _gelu_tanh(x):
     t = xp(x).tanh(c * (x + 0.044715 * x * x * x))
     slope = 0.5 * (1 + t) + 0.5 * c * x * (1 - t * t) * (1 + 0.134145 * x * x)
     return 0.5 * x * (1 + t), (lambda g: g * slope,)
+
+
+def linear_gelu(x: Any, weight: Any, bias: Any) -> Tensor:
+    """gelu(x @ weightᵀ + bias): `linear`, then `gelu`, with one kernel for bias and GELU."""
+    return _linear_gelu(*linear_operands(x, weight, bias))
+
+
+def _linear_then(gelu: Any, x: Any, weight: Any, bias: Any) -> tuple[Any, Any]:
+    """`gelu` is a body that takes the product, which is its own to change, and the bias."""
+    product, (to_x, to_weight) = _linear.plain(x, weight)
+    y, (to_sum,) = gelu(product, bias)
+
+    def backward(g, wanted):
+        h = to_sum(g)
+        rows = h.reshape((-1, h.shape[-1]))
+        return (
+            to_x(h) if wanted[0] else None,
+            to_weight(h) if wanted[1] else None,
+            column_sums(rows) if wanted[2] else None,
+        )
+
+    return y, backward
+
+
+def _gelu_in_place(product: Array, bias: Array) -> tuple[Array, Any]:
+    product += bias
+    return kernels.gelu(product)
+
+
+@op(
+    fused=functools.partial(_linear_then, _gelu_in_place),
+    cuda=functools.partial(_linear_then, kernels.cuda.gelu),
+)
+def _linear_gelu(x, weight, bias):
+    return _linear_then(lambda product, b: _gelu.plain(product + b), x, weight, bias)
 
 
 # ---- normalisation ------------------------------------------------------------------------------

@@ -15,7 +15,9 @@ def gelu(x: Array, bias: Array | None = None) -> tuple[Array, Any]:
 
     The derivative is that by v.
     """
-    x, C = contiguous(x), 1 if bias is None else x.shape[-1]
+    x, C = contiguous(x), 1
+    if bias is not None:
+        bias, C = contiguous(bias), len(bias)
     y = empty(x.shape, x.dtype)
     launch_flat("gelu", "gelu", x.dtype, x.size, x, bias, y, x.size, C)
 
