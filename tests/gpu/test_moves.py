@@ -5,10 +5,13 @@ CuPy moves a NumPy index at every use without a word, so a value alone would not
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
 import minift as mf
+from gpu.kernels import launches
 from gpu.memory import TO_DEVICE, TO_HOST, copies
 from minift import functional as F
 from minift import optim
@@ -72,3 +75,41 @@ def test_losses_of_targets_on_the_device_move_nothing() -> None:
         for reduction in ("mean", "none"):
             f(logits, target, weight=weight, reduction=reduction).sum().backward()
     assert copies[TO_DEVICE] == copies[TO_HOST] == 0
+
+
+def launches_of_a_step(layers: int) -> tuple[Counter[str], Counter[str]]:
+    """The kernels of a forward and of a backward pass; products are cuBLAS's and not counted."""
+    config = BertConfig(
+        vocab_size=20, hidden_size=8, num_hidden_layers=layers, num_attention_heads=2,
+        intermediate_size=16,
+    )  # fmt: skip
+    model, ids = BertForMaskedLM(config).to("cuda"), np.arange(12).reshape(2, 6)
+    batch = {"input_ids": ids, "attention_mask": np.ones_like(ids), "labels": ids}
+    launches.clear()
+    loss, _ = MaskedLM()(model, batch)
+    forward = launches.copy()
+    loss.backward()
+    return forward, launches - forward
+
+
+def test_a_layer_of_bert_launches_what_its_formulas_need() -> None:
+    (forward, backward), (forward2, backward2) = map(launches_of_a_step, (1, 2))
+    assert forward2 - forward == {
+        "attention_weights": 1,
+        "dropout": 2,
+        "gelu": 1,  # with the bias before it
+        "layer_norm": 2,
+        "cupy_add__float32_float32_float32": 5,  # 3 biases, 2 residuals
+        "cupy_copy__float32_float32": 8,  # 6 weights side by side; heads apart and together
+    }
+    assert backward2 - backward == {
+        "attention_backward": 1,
+        "dropout": 2,
+        "gelu_backward": 1,
+        "layer_norm_to_x": 2,
+        "slab_sums": 2,
+        "sum_of_slabs": 2,
+        "cupy_add__float32_float32_float32": 2,  # gradients that meet at a residual
+        "cupy_copy__float32_float32": 8,
+        "cupy_sum": 4,  # to the biases
+    }

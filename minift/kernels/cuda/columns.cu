@@ -16,12 +16,12 @@ slab_sums(const T* g, const T* x, const A* kept, A* sums, Index N, Index C, Inde
   mine[j] = to_w, mine[C + j] = to_b;
 }
 
-// (slabs, n) -> (n)
+// (slabs, 2, C) -> (C,) and (C,)
 extern "C" __global__ void __launch_bounds__(128)
-sum_of_slabs(const A* sums, T* total, Index slabs, Index n) {
+sum_of_slabs(const A* sums, T* to_w, T* to_b, Index slabs, Index C) {
   const Index j = (Index)blockIdx.x * blockDim.x + threadIdx.x;
-  if (j >= n) return;
+  if (j >= 2 * C) return;
   A v = 0;
-  for (Index s = 0; s < slabs; s++) v += sums[s * n + j];
-  total[j] = v;
+  for (Index s = 0; s < slabs; s++) v += sums[2 * C * s + j];
+  (j < C ? to_w[j] : to_b[j - C]) = v;
 }

@@ -30,15 +30,13 @@ def layer_norm(x: Array, weight: Array, bias: Array, *, eps: float) -> tuple[Arr
     return y, backward
 
 
-def _column_sums(g: Array, x: Array, kept: Array, N: int, C: int) -> Array:
+def _column_sums(g: Array, x: Array, kept: Array, N: int, C: int) -> tuple[Array, Array]:
     """(∂w, ∂b): sums of slabs of at least 32 rows, then the sum of those."""
     slab = max(32, ceil_div(N, MAX_SLABS))
     slabs = ceil_div(N, slab)
-    sums, total = empty((slabs, 2, C), x.dtype), empty((2, C), x.dtype)
-    if not slabs:
-        total.fill(0)
-    grid = (ceil_div(C, COLUMNS), slabs)
-    launch("columns", "slab_sums", x.dtype, grid, (COLUMNS,), g, x, kept, sums, N, C, slab)
-    grid = (ceil_div(2 * C, COLUMNS), min(slabs, 1))
-    launch("columns", "sum_of_slabs", x.dtype, grid, (COLUMNS,), sums, total, slabs, 2 * C)
-    return total
+    sums, to_w, to_b = (empty(shape, x.dtype) for shape in ((slabs, 2, C), C, C))
+    blocks, all_blocks = ceil_div(C, COLUMNS), ceil_div(2 * C, COLUMNS)
+    block = (COLUMNS,)
+    launch("columns", "slab_sums", x.dtype, (blocks, slabs), block, g, x, kept, sums, N, C, slab)
+    launch("columns", "sum_of_slabs", x.dtype, (all_blocks,), block, sums, to_w, to_b, slabs, C)
+    return to_w, to_b
