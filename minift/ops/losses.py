@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from minift import kernels
 from minift.autograd import beside
 from minift.backend import Array, device_of, xp
-from minift.ops.elementwise import abs, exp, mul, softplus, sqrt
+from minift.ops.elementwise import abs, exp, mul, softplus, sqrt, where
 from minift.ops.neural import log_softmax, row_cross_entropy
 from minift.ops.products import matmul
 from minift.ops.reduce import mean, sum
@@ -126,8 +126,9 @@ def _picked(name: str, x: Tensor, target: Any, ignore_index: int) -> Picked:
     classes = beside(name, x.data, target)
     rows = reshape(x, (-1, C)) if x.ndim != 2 else x
     if later:
-        counted = kernels.cuda.targets(name, classes, C, ignore_index, x.dtype)
-        return Picked(rows, counted[0], counted[1].reshape(classes.shape), counted[1])
+        right, used, counts = kernels.cuda.targets(name, classes, C, ignore_index, x.dtype)
+        rows = where(used.reshape(-1, 1), rows, 0.0)  # whatever stands in the others
+        return Picked(rows, right, used.reshape(classes.shape), counts)
     used = classes != ignore_index
     if not used.all():
         rows = getitem(rows, xp(used).flatnonzero(used))

@@ -10,18 +10,19 @@ take_rows(const T* table, const long long* ids, T* y, Index C, Index V, int* tro
     y[n * C + j] = fits ? A(table[id * C + j]) : A(INFINITE - INFINITE);
 }
 
-// Targets to rows of logits: classes[n] = target[n] and counts[n] = 1; both 0 for the one to
-// ignore. Any other that is none of the C classes is noted.
+// Targets to rows of logits: classes[n] = target[n] and used[n] = counts[n] = 1; all 0 for the one
+// to ignore. Any other that is none of the C classes is noted.
 extern "C" __global__ void __launch_bounds__(256)
-targets(const long long* target, long long* classes, T* counts, Index N, Index C, Index ignored,
-        int* trouble, Index bit) {
+targets(const long long* target, long long* classes, bool* used, T* counts, Index N, Index C,
+        Index ignored, int* trouble, Index bit) {
   const Index n = (Index)blockIdx.x * blockDim.x + threadIdx.x;
   if (n >= N) return;
   const Index c = target[n];
   const bool fits = 0 <= c && c < C;
   if (!fits && c != ignored) note(trouble, bit);
   classes[n] = fits && c != ignored ? c : 0;
-  counts[n] = c != ignored;
+  used[n] = c != ignored;
+  counts[n] = used[n];
 }
 
 // Note an index that points outside an axis of n elements, counted from either end.

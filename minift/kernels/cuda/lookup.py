@@ -38,17 +38,19 @@ def _taken(table: Array, ids: Array) -> Array:
     return y
 
 
-def targets(name: str, target: Array, C: int, ignored: int, dtype: Any) -> tuple[Array, Array]:
-    """The classes of (N,) targets and whether each counts, as 1 or 0 of `dtype`.
+def targets(
+    name: str, target: Array, C: int, ignored: int, dtype: Any
+) -> tuple[Array, Array, Array]:
+    """The classes of (N,) targets; whether each counts, as booleans and as 1 or 0 of `dtype`.
 
     Those to ignore become class 0; any other that is none of the C classes is noted.
     """
     N = target.size
-    classes, counts = empty(N, "int64"), empty(N, dtype)
+    classes, used, counts = empty(N, "int64"), empty(N, bool), empty(N, dtype)
     noted = trouble.word(), trouble.bit(f"{name} target")
-    launch_flat("lookup", "targets", dtype, N, _int64(target), classes, counts, N, C, ignored,
-                *noted)  # fmt: skip
-    return classes, counts
+    launch_flat("lookup", "targets", dtype, N, _int64(target), classes, used, counts, N, C,
+                ignored, *noted)  # fmt: skip
+    return classes, used, counts
 
 
 def check_bounds(name: str, index: Array, n: int) -> None:
