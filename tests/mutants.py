@@ -40,7 +40,7 @@ KERNELS = ["attention", "dropout", "gelu", "layer_norm", "rows"]
 # Functions that are derivatives, or parts of them, from their first line to their last.
 WHOLE = {
     "unbroadcast", "_fit", "_share", "sign", "_spread", "_power_of_number", "_add_windows",
-    "_column_sums", "_to_shape", "_backward", "_masked", "_dropped",
+    "column_sums", "_to_shape", "_backward", "_masked", "_dropped",
     "var", "logsumexp", "min", "silu", "avg_pool2d", "batch_norm",
     "cross_entropy", "nll_loss", "focal_loss", "_reduced_rows", "mse_loss", "l1_loss",
     "binary_cross_entropy_with_logits", "info_nce", "_unit_rows", "kl_normal",
@@ -50,7 +50,7 @@ WHOLE = {
 EQUIVALENT = {
     "power: 1 -> 2": "any positive exponent will do where it is multiplied by 0",
     "_add_windows: 2 -> 3": "a wider border of zeros, which is cut off",
-    "_reduced_rows: 0.0 -> 1.0": "the sum that it multiplies is 0 then",
+    "_reduced_rows: 1.0 -> 2.0": "the sum that it divides is 0 then",
     "_masked: 1 -> 2": "the width of a tile's row, not a value",
     "_masked: 0 -> 1": "with p = 1 the mask itself is 0 everywhere",
     "logsumexp: 0 -> 1": "an infinite row may be shifted by any finite number",

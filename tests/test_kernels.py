@@ -23,11 +23,12 @@ def normal(*shape: int) -> np.ndarray:
 PADDING = np.where(np.arange(5) < np.array([[5], [3], [1], [4]]), 0.0, -math.inf)[:, None, None]
 BLIND = np.full((4, 1, 5, 5), 0.0)
 BLIND[1, 0, 2] = -math.inf  # one row that may look nowhere
-ATTENTION = {"heads": 2, "bias": None, "dropout": 0.0, "key": (0, 0)}
+ATTENTION = {"heads": 2, "mask": None, "causal": False, "dropout": 0.0, "key": (0, 0)}
 
 CASES: list[tuple[Op, tuple[np.ndarray, ...], dict[str, Any]]] = [
     (neural._gelu, (normal(7, 5) * 3,), {}),
     (neural._gelu, (normal(2 * TILE + 3),), {}),
+    (neural._linear_gelu, (normal(2, 7, 5), normal(3, 5), normal(3)), {}),
     (neural._softmax, (normal(3, 4, 5),), {"axis": -1}),
     (neural._softmax, (normal(3, 4, 5),), {"axis": 1}),
     (neural._softmax, (normal(700, 300),), {"axis": -1}),
@@ -38,8 +39,8 @@ CASES: list[tuple[Op, tuple[np.ndarray, ...], dict[str, Any]]] = [
     (neural._dropout, (normal(30, 7),), {"p": 0.3, "key": (1, 2)}),
     (neural.scatter_rows, (normal(9, 3),), {"ids": rng.integers(0, 4, 9), "n_rows": 6}),
     (neural._self_attention, (normal(4, 5, 12),), ATTENTION),
-    (neural._self_attention, (normal(4, 5, 12),), {**ATTENTION, "bias": PADDING}),
-    (neural._self_attention, (normal(4, 5, 12),), {**ATTENTION, "bias": BLIND}),
+    (neural._self_attention, (normal(4, 5, 12),), {**ATTENTION, "mask": PADDING}),
+    (neural._self_attention, (normal(4, 5, 12),), {**ATTENTION, "mask": BLIND}),
     (neural._self_attention, (normal(4, 5, 12),), {**ATTENTION, "dropout": 0.4, "key": (5, 6)}),
     (neural._self_attention, (normal(300, 9, 24),), ATTENTION),
 ]
@@ -59,8 +60,8 @@ def test_kernel_equals_plain_formula(
     op: Op, arrays: tuple[np.ndarray, ...], settings: dict[str, Any], dtype: Any
 ) -> None:
     arrays = tuple(a.astype(dtype) for a in arrays)
-    if settings.get("bias") is not None:
-        settings = {**settings, "bias": settings["bias"].astype(dtype)}
+    if settings.get("mask") is not None:
+        settings = {**settings, "mask": settings["mask"].astype(dtype)}
     fused, fused_derivatives = op.fused(*arrays, **settings)
     plain, plain_derivatives = op.plain(*arrays, **settings)
     g = rng.standard_normal(plain.shape).astype(dtype)

@@ -9,8 +9,8 @@ Not here: formulas to learn from. Read those in `minift/ops/neural.py` first.
 """
 
 from minift.kernels import cuda
-from minift.kernels.attention import self_attention
-from minift.kernels.choice import Choice, plain_formulas
+from minift.kernels.attention import scores_bias, self_attention
+from minift.kernels.choice import Choice, check_bounds, check_later, plain_formulas
 from minift.kernels.dropout import dropout, keep_mask
 from minift.kernels.erf import erf
 from minift.kernels.gelu import gelu
@@ -19,6 +19,8 @@ from minift.kernels.rows import cross_entropy, scatter_rows, softmax
 
 __all__ = [
     "Choice",
+    "check_bounds",
+    "check_later",
     "cross_entropy",
     "cuda",
     "dropout",
@@ -28,6 +30,7 @@ __all__ = [
     "layer_norm",
     "plain_formulas",
     "scatter_rows",
+    "scores_bias",
     "self_attention",
     "softmax",
 ]

@@ -11,15 +11,28 @@ from typing import Any
 
 import numpy as np
 
+from minift.backend import Array, xp
 from minift.kernels.dropout import keep_mask
 from minift.kernels.rows import exp_over_sum
 from minift.kernels.tiles import tiles
 
 
+def scores_bias(mask: Any, causal: bool, shape: tuple[int, ...], like: Array) -> Any:
+    """What is added to scores of `shape`: 0, or −inf where not to look, or the numbers of the
+    mask; None for nothing. In the dtype and on the device of `like`."""
+    m, bias = xp(like), mask
+    if mask is not None and mask.dtype == bool:
+        bias = m.where(mask, 0.0, -math.inf).astype(like.dtype)
+    if causal:
+        future = m.triu(m.full(shape[-2:], -math.inf, like.dtype), 1)
+        bias = future if bias is None else bias + future
+    return bias
+
+
 def self_attention(
-    qkv: np.ndarray, *, heads: int, bias: Any, dropout: float, key: tuple[int, int]
+    qkv: np.ndarray, *, heads: int, mask: Any, causal: bool, dropout: float, key: tuple[int, int]
 ) -> tuple[np.ndarray, Any]:
-    """(B, T, 3C) -> (B, T, C); `bias` is added to the scores, -inf where not to look."""
+    """(B, T, 3C) -> (B, T, C); see `ops.self_attention`."""
     B, T, C = qkv.shape[0], qkv.shape[1], qkv.shape[2] // 3
     D = C // heads
     parts = qkv.reshape(B, T, 3, heads, D).transpose(2, 0, 3, 1, 4)  # (3, B, H, T, D)
@@ -28,6 +41,7 @@ def self_attention(
     scale = qkv.dtype.type(1 / math.sqrt(D))
     context = np.empty((B, T, heads, D), qkv.dtype)
     out = context.transpose(0, 2, 1, 3)  # (B, H, T, D)
+    bias = scores_bias(mask, causal, P.shape, qkv)
     bias = None if bias is None else np.broadcast_to(bias, P.shape)
     for s in tiles(B, heads * T * T):
         q, k, v = parts[0, s], parts[1, s], parts[2, s]

@@ -164,7 +164,7 @@ class BertIntermediate(nn.Module):
         self.dense = nn.Linear(config.hidden_size, config.intermediate_size)
 
     def forward(self, x: Tensor) -> Tensor:
-        return ops.gelu(self.dense(x))
+        return ops.linear_gelu(x, self.dense.weight, self.dense.bias)
 
 
 class BertOutput(nn.Module):

@@ -58,6 +58,11 @@ def _matmul(a, b):
 
 def linear(x: Any, weight: Any, bias: Any = None) -> Tensor:
     """x @ weightᵀ + bias on the last axis: (..., in), (out, in), (out,) -> (..., out)."""
+    return _linear(*linear_operands(x, weight, bias))
+
+
+def linear_operands(x: Any, weight: Any, bias: Any) -> list[Tensor]:
+    """The operands of `linear` in one dtype. Raises ValueError if their shapes do not fit."""
     tensors = [
         t if isinstance(t, Tensor) else Tensor(t) for t in (x, weight, bias) if t is not None
     ]
@@ -66,7 +71,7 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Tensor:
         raise ValueError(f"linear: the last axis of {shape} must be the {into[-1]} of {into}")
     if bias is not None and tensors[2].shape != into[:1]:
         raise ValueError(f"linear: the bias must be {into[:1]}, got {tensors[2].shape}")
-    return _linear(*one_dtype(*tensors))
+    return one_dtype(*tensors)
 
 
 @op
@@ -84,13 +89,13 @@ def _linear(x, weight, bias=None):
         return g.reshape((-1, n_out)).swapaxes(0, 1) @ rows  # (out, in)
 
     def to_bias(g):
-        return _column_sums(g.reshape((-1, n_out)))
+        return column_sums(g.reshape((-1, n_out)))
 
     y = y.reshape((*shape[:-1], n_out))
     return y, (to_x, to_weight, to_bias) if bias is not None else (to_x, to_weight)
 
 
-def _column_sums(g: Any) -> Any:
+def column_sums(g: Any) -> Any:
     """(N, C) -> (C,); for large arrays a product with ones is the fastest sum there is."""
     if isinstance(g, Tensor) or g.size < 4096:
         return g.sum(axis=0)
