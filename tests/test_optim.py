@@ -11,6 +11,7 @@ from oracle import oracle
 
 from minift import optim
 from minift.backend import to_device
+from minift.kernels import updates
 from minift.kernels.tiles import tiles
 from minift.nn import Parameter
 from minift.optim import schedules
@@ -85,7 +86,7 @@ def test_a_hundred_steps_are_torchs(case, dtype, tolerance, device):
 def test_pieces_change_nothing(case, monkeypatch):
     name, settings = CASES[case]
     whole = run(name, settings, np.float32, steps=5)
-    monkeypatch.setattr(optim.optimizer, "tiles", functools.partial(tiles, size=4))
+    monkeypatch.setattr(updates, "tiles", functools.partial(tiles, size=4))
     for a, b in zip(whole, run(name, settings, np.float32, steps=5)):
         np.testing.assert_array_equal(a, b)
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from minift.backend import Array, to_device, xp
-from minift.kernels.tiles import tiles
+from minift.kernels import updates
 from minift.tensor import Tensor
 
 Group = dict[str, Any]
@@ -54,25 +54,31 @@ class Optimizer:
         self.param_groups.append(complete)
         self.state += [{} for _ in params]
 
-    def step(self) -> None:
-        """Update every parameter that has a gradient and is not frozen, in place."""
-        states = iter(self.state)
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                state = next(states)
-                if parameter.grad is not None and parameter.requires_grad:
-                    self.step_one(parameter, group, state)
+    def step(self, scale: float = 1.0) -> None:
+        """Update every parameter that has a gradient and is not frozen, in place.
 
-    def step_one(self, parameter: Tensor, group: Group, state: dict[str, Any]) -> None:
-        """Apply the rule to one parameter in pieces, so that temporaries stay in the cache."""
+        Gradients count `scale` times: clipping and loss scaling need no pass of their own.
+        """
+        states = iter(self.state)
+        due = [
+            (parameter, group, state)
+            for group in self.param_groups
+            for parameter, state in zip(group["params"], states)
+            if parameter.grad is not None and parameter.requires_grad
+        ]
+        updates.apply([self.update_of(*one) for one in due], scale)
+        for parameter, _, _ in due:
+            parameter.data = parameter.data  # tells the tape that the values were written
+
+    def update_of(self, parameter: Tensor, group: Group, state: dict[str, Any]) -> updates.Update:
+        """The next step of one parameter; makes its state if there is none."""
         assert parameter.grad is not None
-        array, gradient = parameter.data, parameter.grad.data
-        slots = self.slots(group)
+        array, slots = parameter.data, self.slots(group)
         state["step"] = state.get("step", 0) + 1
         state.update({slot: xp(array).zeros_like(array) for slot in slots if slot not in state})
-        for piece in pieces(array, gradient, *(state[slot] for slot in slots)):
-            self.update(*piece, step=state["step"], **group)
-        parameter.data = array  # tells the tape that the values were written
+        settings = {k: v for k, v in group.items() if k != "params"} | {"step": state["step"]}
+        arrays = [state[slot] for slot in slots]
+        return updates.Update(self.update, array, parameter.grad.data, arrays, settings)
 
     def slots(self, group: Group) -> tuple[str, ...]:
         """Names of the arrays that are kept for each parameter of this group."""
@@ -183,20 +189,6 @@ class Optimizer:
                     f"{type(self).__name__}: a parameter of shape {parameter.shape} was given twice"
                 )
             known.add(id(parameter))
-
-
-def pieces(target: Array, *others: Array) -> Iterator[tuple[Array, ...]]:
-    """Flat views of tiles of arrays of one shape: what is written there is written to them.
-
-    A gradient that is not contiguous is copied, since it is only read; a target that is not is
-    handed out whole.
-    """
-    if not target.flags.c_contiguous:
-        yield (target, *others)
-        return
-    flat = [array.reshape(-1) for array in (target, *others)]
-    for tile in tiles(target.size, 1):
-        yield tuple(array[tile] for array in flat)
 
 
 def saved(value: Any) -> Any:
