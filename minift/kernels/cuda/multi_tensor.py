@@ -79,7 +79,13 @@ RMSPROP = Rule(
 
 
 def _adam(
-    *, lr: float, betas: tuple[float, float], eps: float, step: int, weight_decay: float = 0, **_: Any
+    *,
+    lr: float,
+    betas: tuple[float, float],
+    eps: float,
+    step: int,
+    weight_decay: float = 0,
+    **_: Any,
 ) -> tuple[float, ...]:
     """decay, β₁, 1-β₁, β₂, 1-β₂, rate, scale, ε: bias corrections are numbers of the step."""
     (beta1, beta2), decay = betas, 1 - lr * weight_decay

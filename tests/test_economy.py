@@ -1,0 +1,67 @@
+"""What a training step costs on a GPU: launches, products, and copies to and from the host.
+
+Counted on the pretended GPU (`tests/gpu/pretend.py`), under the real CuPy.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gpu import cublas, kernels, memory
+from minift import nn, optim
+from minift.backend import to_device
+from minift.tensor import Tensor
+
+pytestmark = [pytest.mark.cuda, pytest.mark.usefixtures("pretended_gpu")]
+
+
+class Cost:
+    """Counts from `with Cost() as cost:` to its end."""
+
+    def __enter__(self) -> Cost:
+        memory.copies.clear()
+        kernels.launches.clear()
+        cublas.forget()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.to_device, self.to_host = memory.copies[1], memory.copies[2]
+        self.launches, self.products = kernels.launches.copy(), cublas.products()
+        self.launched = sum(self.launches.values())
+
+
+def parameters(count: int) -> list[nn.Parameter]:
+    params = [nn.Parameter(np.ones((3, 5), np.float32)) for _ in range(count)]
+    for p in params:
+        p.data = to_device(p.data, "cuda")
+        p.grad = Tensor(np.ones((3, 5), np.float32), device="cuda")
+    return params
+
+
+RULES: dict[str, dict[str, Any]] = {
+    "SGD": {"lr": 0.1},
+    "RMSprop": {"momentum": 0.5, "lr": 0.1},
+    "Adam": {},
+    "AdamW": {},
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_step_is_one_launch_for_forty_tensors_whatever_their_rates(rule: str) -> None:
+    groups = [{"params": [p], "lr": 0.1 * i} for i, p in enumerate(parameters(40))]
+    optimizer = getattr(optim, rule)(groups, **RULES[rule])
+    for _ in range(2):  # the first makes the state
+        with Cost() as cost:
+            optimizer.step()
+    assert (cost.launched, cost.to_device, cost.to_host) == (1, 0, 0)
+
+
+def test_the_length_of_a_gradient_is_two_launches_and_clipping_a_third() -> None:
+    params = parameters(100)
+    with Cost() as cost:
+        optim.clip_grad_norm_(params, 1.0)
+    assert cost.launches.pop("cupy_copy__float64_float64") == 1  # into the Tensor
+    assert (sum(cost.launches.values()), cost.to_device, cost.to_host) == (3, 0, 0)
