@@ -1,31 +1,32 @@
 """Trainer: one loop for every model, objective and strategy.
 
-A step is: objective, backward, clip, write the rate, update. All else that happens hangs on named
-points (`callbacks.py`). What the loop needs in order to go on lies in objects with a state_dict:
-model, optimizer, loader, random generators, callbacks, and the number of the step.
+A step is: objective, backward, read the numbers, write the rate, update. All else that happens
+hangs on named points (`callbacks.py`). What the loop needs in order to go on lies in objects with a
+state_dict: model, optimizer, loader, random generators, callbacks, and the number of the step.
 
 Not here: what is learnt (`minift/objectives/`), which weights move (`minift/finetune/`).
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from minift.backend import random
+from minift.backend import Array, random
 from minift.data import DataLoader, Dataset
+from minift.kernels.gradients import joint_length
 from minift.nn import Module
-from minift.optim import AdamW, Optimizer, clip_grad_norm_, schedules
+from minift.optim import AdamW, Optimizer, schedules
+from minift.optim.clipping import clipping_factor
 from minift.tape import no_grad
 from minift.tensor import Tensor
 from minift.train.callbacks import Callback
 from minift.train.device import choose_device
+from minift.train.logs import Log, mean_log, read_log
 from minift.train.records import JsonLog
 
-Log = dict[str, Any]
 Objective = Callable[[Module, Any], tuple[Tensor, Log]]
 Group = dict[str, Any]
 
@@ -61,6 +62,10 @@ class TrainConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"TrainConfig: {name} must be 1 or more, got {value}")
+        if self.max_grad_norm is not None and not self.max_grad_norm > 0:
+            raise ValueError(
+                f"TrainConfig: max_grad_norm must be above 0 or None, got {self.max_grad_norm}"
+            )
         if not 0 <= self.warmup < 1:
             raise ValueError(f"TrainConfig: warmup is a share in [0, 1), got {self.warmup}")
 
@@ -150,16 +155,22 @@ class Trainer:
         loss, log = self.objective(self.model, batch)
         self.optimizer.zero_grad()
         loss.backward()
+        log = {"step": self.step + 1, "loss": loss, **log}
         if self.config.max_grad_norm is not None:
-            log["grad_norm"] = clip_grad_norm_(self._trained(), self.config.max_grad_norm)
-        factor = self.factor()
+            log["grad_norm"] = joint_length(self._gradients())
+        # the one time that the host waits for a GPU: before the update, so that the GPU has work
+        # while the host prepares the next batch, and nothing is written if anything went wrong
+        log = read_log(log)
+        scale = 1.0
+        if self.config.max_grad_norm is not None:
+            scale = clipping_factor(log["grad_norm"], self.config.max_grad_norm)
+        log["lr_factor"] = factor = self.factor()
         for group, peak in zip(self.optimizer.param_groups, self.peak_rates):
             group["lr"] = peak * factor
-        self.optimizer.step()
+        self.optimizer.step(scale)
         self.step += 1
-        self.batch = batch
-        self.log = {"step": self.step, "loss": loss.item(), **log, "lr_factor": factor}
-        self.history.steps.append(self.log)
+        self.batch, self.log = batch, log
+        self.history.steps.append(log)
 
     def factor(self) -> float:
         """The schedule's factor of the peak rates for the next update."""
@@ -178,7 +189,7 @@ class Trainer:
         try:
             with no_grad():
                 logs = [
-                    {"count": 1, "loss": loss.item(), **log}
+                    read_log({"count": 1, "loss": loss, **log})
                     for loss, log in (self.objective(self.model, batch) for batch in loader)
                 ]
         finally:
@@ -201,8 +212,9 @@ class Trainer:
             return at_end_of_epoch or self.step == self.total_steps
         return self.step % every == 0 or self.step == self.total_steps
 
-    def _trained(self) -> list[Tensor]:
-        return [p for group in self.optimizer.param_groups for p in group["params"]]
+    def _gradients(self) -> list[Array]:
+        trained = [p for group in self.optimizer.param_groups for p in group["params"]]
+        return [p.grad.data for p in trained if p.grad is not None]
 
     def _call(self, point: str) -> None:
         for callback in self.callbacks:
@@ -271,15 +283,3 @@ def adamw(
             decay = weight_decay if is_matrix else 0.0
             split += [{"weight_decay": decay, **group, "params": params}] if params else []
     return AdamW(split, lr=lr, betas=betas)
-
-
-def mean_log(logs: Sequence[Log]) -> dict[str, float]:
-    """Means of the batches' numbers, weighted by `count`, which itself is summed."""
-    total = sum(log["count"] for log in logs)
-    sums: defaultdict[str, float] = defaultdict(float)
-    for log in logs:
-        for name, value in log.items():
-            sums[name] += value * log["count"]
-    return {name: value / total for name, value in sums.items() if name != "count"} | {
-        "count": total
-    }
