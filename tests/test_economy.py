@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from gpu import cublas, kernels, memory
+
 from minift import nn, optim
 from minift.backend import to_device
 from minift.tensor import Tensor
@@ -33,11 +33,11 @@ class Cost:
         self.launched = sum(self.launches.values())
 
 
-def parameters(count: int) -> list[nn.Parameter]:
-    params = [nn.Parameter(np.ones((3, 5), np.float32)) for _ in range(count)]
+def parameters(count: int, dtype: str = "float32") -> list[nn.Parameter]:
+    params = [nn.Parameter(np.ones((3, 5), dtype)) for _ in range(count)]
     for p in params:
         p.data = to_device(p.data, "cuda")
-        p.grad = Tensor(np.ones((3, 5), np.float32), device="cuda")
+        p.grad = Tensor(np.ones((3, 5), dtype), device="cuda")
     return params
 
 
@@ -49,9 +49,10 @@ RULES: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
 @pytest.mark.parametrize("rule", RULES)
-def test_a_step_is_one_launch_for_forty_tensors_whatever_their_rates(rule: str) -> None:
-    groups = [{"params": [p], "lr": 0.1 * i} for i, p in enumerate(parameters(40))]
+def test_a_step_is_one_launch_for_forty_tensors_whatever_their_rates(rule: str, dtype: str) -> None:
+    groups = [{"params": [p], "lr": 0.1 * i} for i, p in enumerate(parameters(40, dtype))]
     optimizer = getattr(optim, rule)(groups, **RULES[rule])
     for _ in range(2):  # the first makes the state
         with Cost() as cost:

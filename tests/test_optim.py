@@ -218,6 +218,52 @@ def test_a_later_group_is_trained_with_its_settings():
     assert (a.item(), b.item()) == (0, -3)
 
 
+# ------------------------------------------------------------------------------------ float16
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_float16_weight_is_the_rounded_copy_of_one_trained_in_float32(case, device):
+    """Steps of 1e-5 on weights near 1 would all be lost in float16, whose grid there is 1e-3."""
+    name, settings = CASES[case]
+    half = [Parameter(np.full((7, 5), 1, np.float16)), Parameter(np.float16([3.0, -1.0]))]
+    full = [Parameter(p.numpy().astype(np.float32)) for p in half]
+    for p in (*half, *full):
+        p.data = to_device(p.data, device)
+    optimizers = [getattr(optim, name)(ps, **{**settings, "lr": 1e-5}) for ps in (half, full)]
+    for step in range(30):
+        for h, f in zip(half, full):
+            h.grad = Tensor(gradient_at(step, h.shape, np.float16), device=device)
+            f.grad = Tensor(h.grad.numpy().astype(np.float32), device=device)
+        for optimizer in optimizers:
+            optimizer.step()
+    for i, (h, f) in enumerate(zip(half, full)):
+        assert h.dtype == np.float16
+        np.testing.assert_allclose(
+            to_device(optimizers[0].state[i]["master"], "cpu"), f.numpy(), rtol=1e-6
+        )
+        np.testing.assert_array_equal(h.numpy(), f.numpy().astype(np.float16))
+
+
+def test_the_state_of_a_float16_weight_goes_on_from_its_master(device):
+    def optimizer(array):
+        p = Parameter(np.asarray(array))
+        p.data = to_device(p.data, device)
+        p.grad = Tensor(np.ones(2, np.float16), device=device)
+        return optim.SGD([p], lr=1e-5, momentum=0.5), p
+
+    first, p = optimizer(np.float16([1, 2]))
+    first.step()
+    second, q = optimizer(p.numpy())
+    second.load_state_dict(first.state_dict())
+    for _ in range(100):
+        first.step()
+        second.step()
+    assert p.numpy()[0] == q.numpy()[0] < 1
+    masters = [to_device(o.state[0]["master"], "cpu") for o in (first, second)]
+    assert masters[0].dtype == np.float32
+    np.testing.assert_array_equal(*masters)
+
+
 # ------------------------------------------------------------------------------------- save, load
 
 

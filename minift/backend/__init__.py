@@ -76,8 +76,15 @@ def same_memory(a: Array, b: Array) -> bool:
 
 
 def scatter_add(target: Array, index: Any, values: Array) -> None:
-    """`target[index] += values`, where an index that comes twice adds twice."""
-    if device_of(target) == "cpu":
+    """`target[index] += values`, where an index that comes twice adds twice.
+
+    Many small values are added: float16 is summed in float32.
+    """
+    if target.dtype == np.float16:
+        total = target.astype(np.float32)
+        scatter_add(total, index, values.astype(np.float32))
+        target[...] = total
+    elif device_of(target) == "cpu":
         np.add.at(target, index, values)
     else:
         xp(target).add.at(target, index, values)

@@ -316,6 +316,26 @@ def _astype(x, *, dtype):
     return x.astype(dtype), (lambda g: g.astype(before),)
 
 
+def in_float32(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Compute a function of float16 tensors in float32: its sums and exponents need the range.
+
+    The result is float16 again, and so are the gradients.
+    """
+
+    @functools.wraps(function)
+    def widened(*inputs: Any, **settings: Any) -> Tensor:
+        wide = [at_least_float32(x) for x in inputs]
+        y = function(*wide, **settings)
+        return y if all(a is b for a, b in zip(wide, inputs)) else astype(y, np.float16)
+
+    return widened
+
+
+def at_least_float32(x: Any) -> Any:
+    """A float16 tensor as float32, all else as it is."""
+    return astype(x, np.float32) if isinstance(x, Tensor) and x.dtype == np.float16 else x
+
+
 # ---- comparisons: booleans, no gradient ---------------------------------------------------------
 
 

@@ -1,5 +1,7 @@
 """Losses: what training makes small. Each returns a single value unless `reduction="none"`.
 
+Losses of float16 tensors are float32.
+
 Read `minift/ops/conv.py` next, or `minift/nn/` for what is trained.
 """
 
@@ -10,7 +12,7 @@ from typing import Any, NamedTuple
 from minift import kernels
 from minift.autograd import beside
 from minift.backend import Array, device_of, xp
-from minift.ops.elementwise import abs, exp, mul, softplus, sqrt, where
+from minift.ops.elementwise import abs, at_least_float32, exp, mul, softplus, sqrt, where
 from minift.ops.neural import log_softmax, row_cross_entropy
 from minift.ops.products import matmul
 from minift.ops.reduce import mean, sum
@@ -120,6 +122,7 @@ def _picked(name: str, x: Tensor, target: Any, ignore_index: int) -> Picked:
             f"{name}: targets {given.shape} must have the shape of logits {x.shape} without "
             "the last axis, which holds the classes"
         )
+    x = at_least_float32(x)
     C, later = x.shape[-1], kernels.check_later(x.data)
     if device_of(given) == "cpu" or not later:
         _check_classes(name, given, C, ignore_index)
@@ -172,7 +175,7 @@ def _same_shape(name: str, x: Any, target: Any) -> tuple[Tensor, Any]:
     target = target if isinstance(target, Tensor) else Tensor(target)
     if x.shape != target.shape:
         raise ValueError(f"{name}: the shapes differ, got {x.shape} and {target.shape}")
-    return x, target
+    return at_least_float32(x), at_least_float32(target)
 
 
 def mse_loss(x: Any, target: Any, reduction: str = "mean") -> Tensor:

@@ -17,7 +17,7 @@ import numpy as np
 from minift import kernels
 from minift.autograd import beside, check_one_device, op
 from minift.backend import Array, device_of, random, scatter_add, to_device, xp
-from minift.ops.elementwise import erf
+from minift.ops.elementwise import erf, in_float32
 from minift.ops.products import _linear, column_sums, linear_operands
 from minift.ops.reduce import mean, var
 from minift.ops.shape import concatenate, one_axis, reshape
@@ -32,6 +32,7 @@ def constant(x: Any) -> Any:
 # ---- distributions ------------------------------------------------------------------------------
 
 
+@in_float32
 def softmax(x: Any, axis: int = -1) -> Tensor:
     """exp(x) / Σ exp(x) along `axis`. Raises ValueError where the largest value is infinite."""
     return _softmax(x, axis=axis)
@@ -54,6 +55,7 @@ def _finite_top(name: str, x: Any, axis: int) -> Array:
     return top
 
 
+@in_float32
 def log_softmax(x: Any, axis: int = -1) -> Tensor:
     """x − log Σ exp(x) along `axis`. Raises ValueError where the largest value is infinite."""
     return _log_softmax(x, axis=axis)
@@ -81,6 +83,7 @@ def row_cross_entropy(logits, *, target):
 # ---- activations --------------------------------------------------------------------------------
 
 
+@in_float32
 def gelu(x: Any, approximate: str = "none") -> Tensor:
     """x·Φ(x), Φ the normal distribution function (Hendrycks & Gimpel 2016), by erf;
     approximate="tanh" takes their eq. for ½x(1 + tanh(√(2/π)(x + 0.044715x³)))."""
@@ -142,6 +145,7 @@ def _linear_gelu(x, weight, bias):
 # ---- normalisation ------------------------------------------------------------------------------
 
 
+@in_float32
 def layer_norm(x: Any, weight: Any, bias: Any, eps: float = 1e-5) -> Tensor:
     """(x − mean)/√(var + eps)·weight + bias over the last axis. Ba et al. 2016, eq. 3-4."""
     if tuple(weight.shape) != tuple(x.shape[-1:]) or weight.shape != bias.shape:
@@ -283,6 +287,7 @@ def scatter_rows(g, *, ids, n_rows):
 # ---- attention ----------------------------------------------------------------------------------
 
 
+@in_float32
 def scaled_dot_product_attention(
     q: Any, k: Any, v: Any, mask: Any = None, causal: bool = False, dropout: float = 0.0
 ) -> Tensor:
@@ -342,6 +347,7 @@ def _attention_weights(scores: Any) -> Any:
     return e / (e.sum(axis=-1, keepdims=True) + blind.astype(top.dtype))
 
 
+@in_float32
 def self_attention(
     qkv: Any, heads: int, mask: Any = None, causal: bool = False, dropout: float = 0.0
 ) -> Tensor:

@@ -25,6 +25,8 @@ from minift.tensor import Tensor
 from minift.train.callbacks import Callback
 from minift.train.device import choose_device
 from minift.train.logs import Log, mean_log, read_log
+from minift.train.loss_scale import LossScale
+from minift.train.precision import check_precision, weights_in
 from minift.train.records import JsonLog
 
 Objective = Callable[[Module, Any], tuple[Tensor, Log]]
@@ -38,7 +40,8 @@ class TrainConfig:
     `lr` is the peak rate, `schedule` a function (step, total, warmup) -> factor of it, `warmup`
     the share of the steps that rise. `weight_decay` concerns matrices only. Gradients longer than
     `max_grad_norm` are scaled down to it; None: never. The validation data are evaluated every
-    `evaluate_every` steps; None: after each epoch. With `output`, the run is logged to
+    `evaluate_every` steps; None: after each epoch. `precision` "float16" halves the memory of a
+    GPU that weights and activations take (`precision.py`). With `output`, the run is logged to
     train.jsonl in that folder. Raises ValueError for numbers that make no training.
     """
 
@@ -53,6 +56,7 @@ class TrainConfig:
     evaluate_every: int | None = None
     seed: int = 0
     device: str = "auto"
+    precision: str = "float32"
     output: str | Path | None = None
 
     def __post_init__(self) -> None:
@@ -102,7 +106,10 @@ class Trainer:
         callbacks: Sequence[Callback] = (),
     ):
         self.config = config = config or TrainConfig()
-        self.model = model.to(choose_device(config.device))
+        device = choose_device(config.device)
+        check_precision(config.precision, device)
+        self.model = model.to(device)
+        self.loss_scale = LossScale() if config.precision == "float16" else None
         self.loader = as_loader(train, config.batch_size, shuffle=True, seed=config.seed)
         self.validation, self.objective = validation, objective
         everything = [{"params": model.parameters()}]
@@ -132,8 +139,9 @@ class Trainer:
         self.model.train()
         try:
             self._call("on_fit_start")
-            while self.step < self.total_steps:
-                self._train_epoch()
+            with weights_in(self.config.precision, self.model, self.optimizer):
+                while self.step < self.total_steps:
+                    self._train_epoch()
         finally:
             self._call("on_fit_end")
             self.batch = None
@@ -151,19 +159,16 @@ class Trainer:
         self._call("on_epoch_end")
 
     def train_step(self, batch: Any) -> None:
-        """One update; its numbers are in `log` afterwards."""
-        loss, log = self.objective(self.model, batch)
-        self.optimizer.zero_grad()
-        loss.backward()
-        log = {"step": self.step + 1, "loss": loss, **log}
+        """One update; its numbers are in `log` afterwards.
+
+        In float16, a batch whose gradient overflows is tried again with a smaller loss scale.
+        """
+        log = self._gradient(batch)
+        while self.loss_scale is not None and not self.loss_scale.accept(log["grad_norm"]):
+            log = self._gradient(batch)
+        scale = 1 / log.get("loss_scale", 1)
         if self.config.max_grad_norm is not None:
-            log["grad_norm"] = joint_length(self._gradients())
-        # the one time that the host waits for a GPU: before the update, so that the GPU has work
-        # while the host prepares the next batch, and nothing is written if anything went wrong
-        log = read_log(log)
-        scale = 1.0
-        if self.config.max_grad_norm is not None:
-            scale = clipping_factor(log["grad_norm"], self.config.max_grad_norm)
+            scale *= clipping_factor(log["grad_norm"], self.config.max_grad_norm)
         log["lr_factor"] = factor = self.factor()
         for group, peak in zip(self.optimizer.param_groups, self.peak_rates):
             group["lr"] = peak * factor
@@ -171,6 +176,26 @@ class Trainer:
         self.step += 1
         self.batch, self.log = batch, log
         self.history.steps.append(log)
+
+    def _gradient(self, batch: Any) -> Log:
+        """Go forward and back; the numbers of the batch.
+
+        They are read here, before the update, and the host waits for the GPU this one time in a
+        step: so the GPU has work left while the host prepares the next batch, and nothing is
+        written to the weights if anything went wrong.
+        """
+        loss, log = self.objective(self.model, batch)
+        self.optimizer.zero_grad()
+        scaled = loss if self.loss_scale is None else loss * self.loss_scale.scale
+        scaled.backward()
+        log = {"step": self.step + 1, "loss": loss, **log}
+        if self.config.max_grad_norm is not None or self.loss_scale is not None:
+            log["grad_norm"] = joint_length(self._gradients())
+        log = read_log(log)
+        if self.loss_scale is not None:
+            log["loss_scale"] = self.loss_scale.scale
+            log["grad_norm"] /= self.loss_scale.scale
+        return log
 
     def factor(self) -> float:
         """The schedule's factor of the peak rates for the next update."""
@@ -232,6 +257,7 @@ class Trainer:
             "loader": self.loader.state_dict(),
             "random": random.get_state(),
             "callbacks": [callback.state_dict() for callback in self.callbacks],
+            "loss_scale": None if self.loss_scale is None else self.loss_scale.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -244,6 +270,8 @@ class Trainer:
         random.set_state(state["random"])
         for callback, saved in zip(self.callbacks, state["callbacks"], strict=True):
             callback.load_state_dict(saved)
+        if self.loss_scale is not None and state["loss_scale"] is not None:
+            self.loss_scale.load_state_dict(state["loss_scale"])
         self.step = state["step"]
 
 

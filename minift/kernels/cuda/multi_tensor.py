@@ -42,7 +42,7 @@ class Batch(NamedTuple):
     """What one launch works on: the struct, how many entries it holds, its blocks."""
 
     struct: np.ndarray
-    count: np.int32
+    entries: np.int32
     blocks: int
 
 
@@ -115,7 +115,7 @@ def step(rule: Rule, updates: Sequence[Any], scale: float) -> None:
         rows = [update_row(rule, update) for update in alike]
         run = kernel(f"step<{stored}, {computed}, {rule.name}<{computed}>>")
         for batch in batches(update_entry(number, len(rows[0][-1])), rows):
-            run((batch.blocks,), (THREADS,), (batch.struct, batch.count, number.type(scale)))
+            run((batch.blocks,), (THREADS,), (batch.struct, batch.entries, number.type(scale)))
 
 
 def update_entry(number: np.dtype, members: int) -> np.dtype:
@@ -150,7 +150,7 @@ def length(gradients: Sequence[Array]) -> Array:
     for char, rows in by_dtype(gradients).items():
         run = kernel(f"squares<{', '.join(TYPES[char])}>")
         for batch in batches(GRADIENT, rows):
-            run((batch.blocks,), (THREADS,), (batch.struct, batch.count, sums[done:]))
+            run((batch.blocks,), (THREADS,), (batch.struct, batch.entries, sums[done:]))
             done += batch.blocks
     result = cupy.empty((), "f8")
     kernel("length")((1,), (1024,), (sums, np.int32(done), result))
@@ -166,7 +166,7 @@ def clip(gradients: Sequence[Array], length: Array, max_length: float) -> None:
     for char, rows in by_dtype(gradients).items():
         run = kernel(f"clip<{', '.join(TYPES[char])}>")
         for batch in batches(GRADIENT, rows):
-            run((batch.blocks,), (THREADS,), (batch.struct, batch.count, *more))
+            run((batch.blocks,), (THREADS,), (batch.struct, batch.entries, *more))
 
 
 def by_dtype(gradients: Sequence[Array]) -> dict[str, list[Row]]:
