@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from gpu import cublas, kernels, memory
 
+import minift as mf
+from minift import functional as F
 from minift import nn, optim
 from minift.backend import to_device
 from minift.tensor import Tensor
@@ -66,3 +68,25 @@ def test_the_length_of_a_gradient_is_two_launches_and_clipping_a_third() -> None
         optim.clip_grad_norm_(params, 1.0)
     assert cost.launches.pop("cupy_copy__float64_float64") == 1  # into the Tensor
     assert (sum(cost.launches.values()), cost.to_device, cost.to_host) == (3, 0, 0)
+
+
+# ---- float16 and TF32 ---------------------------------------------------------------------------
+
+
+def test_products_take_tf32_only_when_it_is_allowed() -> None:
+    a, b = (Tensor(np.ones(s, np.float32), device="cuda") for s in ((8, 16), (16, 4)))
+    found = []
+    for on in (False, True, False):
+        mf.cuda.allow_tf32(on)
+        with Cost() as cost:
+            a @ b
+        found += cost.products
+    assert [(p.dtype, p.compute) for p in found] == [("float32", c) for c in (68, 77, 68)]
+
+
+def test_products_of_float16_are_summed_in_float32() -> None:
+    ones = Tensor(np.ones((2, 4096), np.float16), device="cuda")
+    with Cost() as cost:
+        total = F.linear(ones, ones).numpy()  # in float16 sums of ones end at 2048
+    assert (total == 4096).all()
+    assert [(p.dtype, p.compute) for p in cost.products] == [("float16", 68)]
