@@ -70,6 +70,28 @@ def test_the_length_of_a_gradient_is_two_launches_and_clipping_a_third() -> None
     assert (sum(cost.launches.values()), cost.to_device, cost.to_host) == (3, 0, 0)
 
 
+@pytest.mark.parametrize("axis", [0, 1, -1])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_joining_is_one_launch_and_parting_one_more(axis: int, dtype: str) -> None:
+    lengths, draw = [3, 0, 1, 70], np.random.default_rng(0).standard_normal
+    shapes = [[2, 5, 4] for _ in lengths]
+    for shape, n in zip(shapes, lengths):
+        shape[axis] = n
+    arrays = [draw(shape).astype(dtype) for shape in shapes]
+    xs = [Tensor(a, requires_grad=True, device="cuda") for a in arrays]
+    whole = np.concatenate(arrays, axis)
+    g = Tensor(draw(whole.shape).astype(dtype), device="cuda")
+    with Cost() as cost:
+        y = F.concatenate(xs, axis)
+        (grads,) = [mf.grad(y, xs, g)]
+    assert {name: n for name, n in cost.launches.items() if "copy_parts" in name}.popitem()[1] == 2
+    assert (cost.to_device, cost.to_host) == (0, 0)
+    np.testing.assert_array_equal(y.numpy(), whole)
+    expected = np.split(g.numpy(), np.cumsum(lengths)[:-1], axis)
+    for ours, theirs in zip(grads, expected):
+        np.testing.assert_array_equal(ours.numpy(), theirs)
+
+
 # ---- float16 and TF32 ---------------------------------------------------------------------------
 
 

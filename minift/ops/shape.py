@@ -266,6 +266,8 @@ def _concatenate(*xs, axis):
         y = concatenate(xs, axis)
     else:
         check_one_device("concatenate", *xs)
+        if kernels.cuda.multi_tensor.joins(xs) and not kernels.Choice.plain:
+            return kernels.cuda.multi_tensor.concatenate(xs, axis)
         y = xp(xs[0]).concatenate(xs, axis=axis)
     lead = (slice(None),) * axis
     ends = np.cumsum([x.shape[axis] for x in xs]).tolist()

@@ -1,5 +1,5 @@
 // Kernels over many tensors in one launch: optimizer steps, the length of a gradient, clipping,
-// and the collection of single numbers for one copy to the host.
+// concatenation, and the collection of single numbers for one copy to the host.
 //
 // Addresses and sizes come as a struct by value, at most the 4 KB that a launch may take, so that
 // nothing is copied to the device beforehand. Blocks number the chunks of all tensors.
@@ -144,6 +144,29 @@ clip(const __grid_constant__ Batch<Gradient<P>> batch, int count, const double* 
   for (int k = threadIdx.x; k < chunk.size; k += blockDim.x) {
     P& x = g.values[chunk.start + k];
     x = P(T(x) * T(factor));
+  }
+}
+
+// ---- concatenation, and its way back -------------------------------------------------------------
+
+// Rows of `width` values that begin every `from_pitch` values there and `to_pitch` values here.
+template <class P> struct Part {
+  int first;
+  long long size;
+  const P* from;
+  P* to;
+  unsigned width, from_pitch, to_pitch;
+};
+
+template <class P>
+__global__ void __launch_bounds__(256)
+copy_parts(const __grid_constant__ Batch<Part<P>> batch, int count) {
+  const Part<P>& part = batch.entries[entry_of(batch, count)];
+  const Chunk chunk = chunk_of(part);
+  for (int k = threadIdx.x; k < chunk.size; k += blockDim.x) {
+    const long long i = chunk.start + k, row = i / part.width;
+    const unsigned column = (unsigned)(i - row * part.width);
+    part.to[row * part.to_pitch + column] = part.from[row * part.from_pitch + column];
   }
 }
 

@@ -177,6 +177,56 @@ def by_dtype(gradients: Sequence[Array]) -> dict[str, list[Row]]:
     return rows
 
 
+# ---- concatenation ------------------------------------------------------------------------------
+
+PART = np.dtype(
+    [
+        *(("first", "i4"), ("size", "i8"), ("from", "u8"), ("to", "u8")),
+        *(("width", "u4"), ("from_pitch", "u4"), ("to_pitch", "u4")),
+    ],
+    align=True,
+)
+
+
+def joins(xs: Sequence[Array]) -> bool:
+    """Whether `concatenate` can work on these arrays."""
+    return takes(*xs) and len({x.dtype for x in xs}) == 1
+
+
+def concatenate(xs: Sequence[Array], axis: int) -> tuple[Array, Any]:
+    """The joined arrays in one launch, and one more for all gradients: an op's two results."""
+    cupy, lengths = cuda.module(), [x.shape[axis] for x in xs]
+    shape = (*xs[0].shape[:axis], sum(lengths), *xs[0].shape[axis + 1 :])
+    y = cupy.empty(shape, xs[0].dtype)
+    copy_parts(y.dtype, parts_of(y, axis, xs, into=True))
+
+    def backward(g: Array, wanted: list[bool]) -> list[Array]:
+        grads = [cupy.empty(x.shape, x.dtype) for x in xs]
+        copy_parts(g.dtype, parts_of(cupy.ascontiguousarray(g), axis, grads, into=False))
+        return grads
+
+    return y, backward
+
+
+def copy_parts(dtype: np.dtype, parts: Sequence[Row]) -> None:
+    run = kernel(f"copy_parts<{TYPES[dtype.char][0]}>")
+    for batch in batches(PART, parts):
+        run((batch.blocks,), (THREADS,), (batch.struct, batch.entries))
+
+
+def parts_of(whole: Array, axis: int, pieces: Sequence[Array], into: bool) -> list[Row]:
+    """How `pieces` lie side by side in `whole`, to copy them `into` it or out of it."""
+    inner = math.prod(whole.shape[axis + 1 :])
+    pitch, at, rows = whole.shape[axis] * inner, address(whole), []
+    for piece in pieces:
+        width = piece.shape[axis] * inner
+        here, there = (address(piece), width), (at, pitch)
+        source, target = (here, there) if into else (there, here)
+        rows.append((piece.size, source[0], target[0], max(width, 1), source[1], target[1]))
+        at += width * whole.itemsize
+    return rows
+
+
 # ---- numbers ------------------------------------------------------------------------------------
 
 NUMBER = np.dtype([("address", "u8"), ("type", "i4")], align=True)
