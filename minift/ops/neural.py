@@ -212,6 +212,7 @@ def batch_norm(
 # ---- noise --------------------------------------------------------------------------------------
 
 
+@in_float32
 def dropout(x: Any, p: float = 0.5, training: bool = True) -> Tensor:
     """Zero each element with probability p and scale the rest by 1/(1 − p), in training only.
 

@@ -96,8 +96,8 @@ def _linear(x, weight, bias=None):
 
 
 def column_sums(g: Any) -> Any:
-    """(N, C) -> (C,); for large arrays a product with ones is the fastest sum there is."""
-    if isinstance(g, Tensor) or g.size < 4096:
+    """(N, C) -> (C,); for NumPy's large arrays a product with ones is the fastest sum."""
+    if g.size < 4096 or xp(g) is not np:
         return g.sum(axis=0)
     return xp(g).ones(g.shape[0], g.dtype) @ g
 
