@@ -10,7 +10,7 @@ Not here: formulas to learn from. Read those in `minift/ops/neural.py` first.
 
 from minift.kernels import cuda
 from minift.kernels.attention import scores_bias, self_attention
-from minift.kernels.choice import Choice, check_bounds, check_later, plain_formulas
+from minift.kernels.choice import Choice, check_bounds, check_later, plain_formulas, take_on_gpu
 from minift.kernels.dropout import dropout, keep_mask
 from minift.kernels.erf import erf
 from minift.kernels.gelu import gelu
@@ -33,4 +33,5 @@ __all__ = [
     "scores_bias",
     "self_attention",
     "softmax",
+    "take_on_gpu",
 ]

@@ -6,6 +6,7 @@ Read `minift/autograd.py` for who asks, `minift/ops/neural.py` for the formulas.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from minift.backend import Array, device_of
@@ -35,7 +36,12 @@ class plain_formulas(contextlib.ContextDecorator):  # noqa: N801 - used like no_
 def check_later(x: Any) -> bool:
     """Whether what is done with the array x is checked by a kernel (see `backend/trouble.py`):
     a check here and now would make the host wait for the GPU."""
-    return not Choice.plain and cuda.take([x])
+    return take_on_gpu([x])
+
+
+def take_on_gpu(arrays: Sequence[Any]) -> bool:
+    """Whether these arrays go to CUDA kernels where an op has one."""
+    return not Choice.plain and cuda.take(arrays)
 
 
 def check_bounds(name: str, index: Array, n: int) -> None:

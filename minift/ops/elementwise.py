@@ -316,14 +316,17 @@ def _astype(x, *, dtype):
     return x.astype(dtype), (lambda g: g.astype(before),)
 
 
-def in_float32(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+def in_float32(function: Callable[..., Tensor], fused: bool = False) -> Callable[..., Tensor]:
     """Compute a function of float16 tensors in float32: its sums and exponents need the range.
 
-    The result is float16 again, and so are the gradients.
+    The result is float16 again, and so are the gradients. With `fused`, kernels of the GPU are
+    given the float16 arrays, because they do so inside.
     """
 
     @functools.wraps(function)
     def widened(*inputs: Any, **settings: Any) -> Tensor:
+        if fused and kernels.take_on_gpu([x.data for x in inputs if isinstance(x, Tensor)]):
+            return function(*inputs, **settings)
         wide = [at_least_float32(x) for x in inputs]
         y = function(*wide, **settings)
         return y if all(a is b for a, b in zip(wide, inputs)) else astype(y, np.float16)

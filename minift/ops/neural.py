@@ -32,7 +32,7 @@ def constant(x: Any) -> Any:
 # ---- distributions ------------------------------------------------------------------------------
 
 
-@in_float32
+@functools.partial(in_float32, fused=True)
 def softmax(x: Any, axis: int = -1) -> Tensor:
     """exp(x) / Σ exp(x) along `axis`. Raises ValueError where the largest value is infinite."""
     return _softmax(x, axis=axis)
@@ -55,7 +55,7 @@ def _finite_top(name: str, x: Any, axis: int) -> Array:
     return top
 
 
-@in_float32
+@functools.partial(in_float32, fused=True)
 def log_softmax(x: Any, axis: int = -1) -> Tensor:
     """x − log Σ exp(x) along `axis`. Raises ValueError where the largest value is infinite."""
     return _log_softmax(x, axis=axis)
@@ -83,13 +83,14 @@ def row_cross_entropy(logits, *, target):
 # ---- activations --------------------------------------------------------------------------------
 
 
-@in_float32
 def gelu(x: Any, approximate: str = "none") -> Tensor:
     """x·Φ(x), Φ the normal distribution function (Hendrycks & Gimpel 2016), by erf;
     approximate="tanh" takes their eq. for ½x(1 + tanh(√(2/π)(x + 0.044715x³)))."""
     if approximate not in ("none", "tanh"):
         raise ValueError(f'gelu: approximate is "none" or "tanh", got {approximate!r}')
-    return _gelu(x) if approximate == "none" else _gelu_tanh(x)
+    if approximate == "none":
+        return in_float32(_gelu, fused=True)(x)
+    return in_float32(_gelu_tanh)(x)
 
 
 @op(fused=kernels.gelu, cuda=kernels.cuda.gelu)
@@ -145,7 +146,7 @@ def _linear_gelu(x, weight, bias):
 # ---- normalisation ------------------------------------------------------------------------------
 
 
-@in_float32
+@functools.partial(in_float32, fused=True)
 def layer_norm(x: Any, weight: Any, bias: Any, eps: float = 1e-5) -> Tensor:
     """(x − mean)/√(var + eps)·weight + bias over the last axis. Ba et al. 2016, eq. 3-4."""
     if tuple(weight.shape) != tuple(x.shape[-1:]) or weight.shape != bias.shape:
@@ -212,7 +213,7 @@ def batch_norm(
 # ---- noise --------------------------------------------------------------------------------------
 
 
-@in_float32
+@functools.partial(in_float32, fused=True)
 def dropout(x: Any, p: float = 0.5, training: bool = True) -> Tensor:
     """Zero each element with probability p and scale the rest by 1/(1 − p), in training only.
 
@@ -288,7 +289,7 @@ def scatter_rows(g, *, ids, n_rows):
 # ---- attention ----------------------------------------------------------------------------------
 
 
-@in_float32
+@functools.partial(in_float32, fused=True)
 def scaled_dot_product_attention(
     q: Any, k: Any, v: Any, mask: Any = None, causal: bool = False, dropout: float = 0.0
 ) -> Tensor:
@@ -348,7 +349,7 @@ def _attention_weights(scores: Any) -> Any:
     return e / (e.sum(axis=-1, keepdims=True) + blind.astype(top.dtype))
 
 
-@in_float32
+@functools.partial(in_float32, fused=True)
 def self_attention(
     qkv: Any, heads: int, mask: Any = None, causal: bool = False, dropout: float = 0.0
 ) -> Tensor:

@@ -36,6 +36,6 @@ __all__ = [
 
 
 def take(arrays: Sequence[Any]) -> bool:
-    """Whether the kernels can take these: on the GPU, all float32 or all float64 (None: absent)."""
+    """Whether the kernels can take these: on the GPU, all floats of one dtype (None: absent)."""
     kinds = {a.dtype.char if device_of(a) == "cuda" else "" for a in arrays if a is not None}
-    return kinds in ({"f"}, {"d"})
+    return kinds in ({"e"}, {"f"}, {"d"})

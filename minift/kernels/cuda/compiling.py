@@ -13,7 +13,7 @@ import numpy as np
 
 HERE = Path(__file__).parent
 OPTIONS = ("--std=c++17",)
-C_TYPES = {"f": "float", "d": "double"}
+C_TYPES = {"e": "__half", "f": "float", "d": "double"}
 
 # Which shared pieces a source builds on, in the order in which they are put before it.
 PIECES = {
@@ -31,12 +31,18 @@ PIECES = {
 def source(file: str, kind: str, row_threads: int) -> str:
     """The CUDA source of `file` for arrays of the dtype character `kind`."""
     lines = [
+        "#include <cuda_fp16.h>",
         f"#define ROW_THREADS {row_threads}",
         f"typedef {C_TYPES[kind]} T;",
-        f"typedef {C_TYPES[kind]} A;",
+        f"typedef {C_TYPES[sums_of(np.dtype(kind)).char]} A;",
     ]
     pieces = [f"{name}.cuh" for name in ["shared", *PIECES[file]]]
     return "\n".join([*lines, *(text_of(name) for name in [*pieces, f"{file}.cu"])])
+
+
+def sums_of(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype in which kernels sum arrays of `dtype`: float32 for float16, else the same."""
+    return np.promote_types(dtype, np.float32)
 
 
 def text_of(name: str) -> str:

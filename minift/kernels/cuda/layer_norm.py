@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from minift.backend import Array
-from minift.kernels.cuda.compiling import ceil_div, contiguous, empty, launch, launch_rows
+from minift.kernels.cuda.compiling import (
+    ceil_div,
+    contiguous,
+    empty,
+    launch,
+    launch_rows,
+    sums_of,
+)
 
 COLUMNS = 128  # threads of a block of `columns.cu`, one a column
 MAX_SLABS = 128
@@ -16,7 +23,7 @@ def layer_norm(x: Array, weight: Array, bias: Array, *, eps: float) -> tuple[Arr
     C = x.shape[-1]
     N = x.size // C if C else 0
     x, weight, bias = contiguous(x), contiguous(weight), contiguous(bias)
-    y, kept = empty(x.shape, x.dtype), empty((N, 2), x.dtype)
+    y, kept = empty(x.shape, x.dtype), empty((N, 2), sums_of(x.dtype))
     launch_rows("layer_norm", "layer_norm", x, N, C, x, weight, bias, y, kept, N, C, eps)
 
     def backward(g: Array, wanted: list[bool]) -> tuple[Any, ...]:
@@ -34,7 +41,8 @@ def _column_sums(g: Array, x: Array, kept: Array, N: int, C: int) -> tuple[Array
     """(∂w, ∂b): sums of slabs of at least 32 rows, then the sum of those."""
     slab = max(32, ceil_div(N, MAX_SLABS))
     slabs = ceil_div(N, slab)
-    sums, to_w, to_b = (empty(shape, x.dtype) for shape in ((slabs, 2, C), C, C))
+    sums = empty((slabs, 2, C), sums_of(x.dtype))
+    to_w, to_b = empty(C, x.dtype), empty(C, x.dtype)
     blocks, all_blocks = ceil_div(C, COLUMNS), ceil_div(2 * C, COLUMNS)
     block = (COLUMNS,)
     launch("columns", "slab_sums", x.dtype, (blocks, slabs), block, g, x, kept, sums, N, C, slab)

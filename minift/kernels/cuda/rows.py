@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minift.backend import Array, trouble
-from minift.kernels.cuda.compiling import contiguous, empty, launch_rows
+from minift.kernels.cuda.compiling import contiguous, empty, launch_rows, sums_of
 
 
 def softmax(x: Array, *, axis: int) -> tuple[Array, Any]:
@@ -41,7 +41,7 @@ def cross_entropy(logits: Array, *, target: Array) -> tuple[Array, Any]:
     """
     N, C = logits.shape
     x, right = contiguous(logits), contiguous(target.astype("int64", copy=False))
-    loss, kept = empty(N, x.dtype), empty((N, 2), x.dtype)
+    loss, kept = empty(N, x.dtype), empty((N, 2), sums_of(x.dtype))
     bits = trouble.bit("cross_entropy"), trouble.bit("cross_entropy target")
     launch_rows("rows", "cross_entropy", x, N, C, x, right, loss, kept, N, C, trouble.word(), *bits)
 

@@ -1,5 +1,5 @@
 // What the kernels of a file share. Put before it: T, the type of the arrays; A, the type of sums
-// (float for float, double for double); ROW_THREADS, how many threads work on one row.
+// (float for half and float, double for double); ROW_THREADS, how many threads work on one row.
 typedef long long Index;  // sizes may exceed 2^31
 typedef unsigned long long u64;
 
