@@ -15,7 +15,12 @@ import minift as mf
 from minift import functional as F
 from minift import nn, optim
 from minift.backend import to_device
+from minift.data import ArrayDataset
+from minift.models import BertConfig, BertForMaskedLM, BertForSequenceClassification
+from minift.objectives import Classification, MaskedLM
+from minift.objectives.numbers import number
 from minift.tensor import Tensor
+from minift.train import Callback, TrainConfig, Trainer
 
 pytestmark = [pytest.mark.cuda, pytest.mark.usefixtures("pretended_gpu")]
 
@@ -112,3 +117,112 @@ def test_products_of_float16_are_summed_in_float32() -> None:
         total = F.linear(ones, ones).numpy()  # in float16 sums of ones end at 2048
     assert (total == 4096).all()
     assert [(p.dtype, p.compute) for p in cost.products] == [("float16", 68)]
+
+
+# ---- a training step of BERT --------------------------------------------------------------------
+
+
+def step_of_bert(task: str, precision: str) -> Cost:
+    """The third training step of a BERT with 6 layers, masks and dropout."""
+    rng = np.random.default_rng(3)
+    ids = rng.integers(1, 40, (8, 6))
+    real = (np.arange(6) < rng.integers(3, 6, (8, 1))).astype(np.int64)
+    config = BertConfig(
+        vocab_size=40, hidden_size=16, num_hidden_layers=6, num_attention_heads=2,
+        intermediate_size=32, max_position_embeddings=8, num_labels=3,
+    )  # fmt: skip
+    if task == "classify":
+        model, objective = BertForSequenceClassification(config), Classification([1.0, 2.0, 0.5])
+        labels = ids[:, 0] % 3
+    else:
+        model, objective = BertForMaskedLM(config), MaskedLM()
+        labels = np.where((ids % 3 == 0) & (real == 1), ids, -100)
+        labels[:, 0] = ids[:, 0]
+    data = ArrayDataset(input_ids=ids * real, attention_mask=real, labels=labels)
+    settings = TrainConfig(steps=3, batch_size=4, device="cuda", precision=precision)
+    trainer = Trainer(model, data, objective=objective, config=settings)
+    costs = []
+
+    class Count(Callback):
+        def on_fit_start(self, trainer: Trainer) -> None:
+            self._cost = Cost().__enter__()
+
+        def on_step_end(self, trainer: Trainer) -> None:
+            self._cost.__exit__()
+            costs.append(self._cost)
+            self.on_fit_start(trainer)
+
+    trainer.callbacks.append(Count())
+    trainer.fit()
+    return costs[-1]
+
+
+@pytest.mark.parametrize(("precision", "launches"), [("float32", 267), ("float16", 271)])
+def test_a_step_of_a_classifier_is_at_its_floor(precision: str, launches: int) -> None:
+    """Launches that the formulas need, one kernel each:
+
+    | where                                                         | forward | backward | in all |
+    | ------------------------------------------------------------- | ------- | -------- | ------ |
+    | a layer: join q, k, v weights and biases; part their gradient |       2 |        2 |        |
+    | biases of 4 products                                          |       4 |        4 |        |
+    | attention: split heads, weights, merge heads                  |       3 |        3 |        |
+    | 2 dropouts, 2 residual sums                                   |       4 |        4 |        |
+    | 2 layer norms (back: by x, by slabs of rows, slabs added)     |       2 |        6 |        |
+    | GELU                                                          |       1 |        1 |        |
+    | 6 layers                                                      |      96 |      120 |    216 |
+    | embeddings: rows, 2 sums, norm, dropout                       |       5 |        7 |     12 |
+    | first token, pooler, dropout, scores                          |       5 |        8 |     13 |
+    | weighted loss; the gradient 1                                 |      11 |        5 |     16 |
+    | update of 105 parameters, 46 a launch                         |         |          |      3 |
+    | accuracy 4, length of the gradient 2, all numbers as one 1    |         |          |      7 |
+    | in all                                                        |         |          |    267 |
+
+    float16: the logits become float32, and the loss is scaled; and the ways back. Products: qkv,
+    out, up, down and 2 of attention in each layer, pooler and scores, 3 each: 6·(12 + 6) + 6 = 114.
+    """
+    cost = step_of_bert("classify", precision)
+    assert cost.to_device == 3  # ids, mask, labels
+    assert cost.to_host == 1
+    assert cost.launched == launches
+    assert [p.dtype for p in cost.products] == [precision] * 114
+    assert "cupy_mat_ptrs" not in cost.launches
+
+
+@pytest.mark.parametrize(("precision", "launches"), [("float32", 263), ("float16", 267)])
+def test_a_step_on_masked_words_is_at_its_floor(precision: str, launches: int) -> None:
+    """As above, with the head's transform, norm and the words' bias in place of the pooler."""
+    cost = step_of_bert("mask", precision)
+    assert cost.to_device == 4  # ids, mask, positions of hidden words, those words
+    assert cost.to_host == 1
+    assert cost.launched == launches
+    assert [p.dtype for p in cost.products] == [precision] * 114
+    assert "cupy_mat_ptrs" not in cost.launches
+
+
+def test_evaluation_reads_each_batch_once() -> None:
+    model = nn.Linear(3, 2).to("cuda")
+
+    def objective(model: nn.Module, batch: Any) -> Any:
+        loss = F.cross_entropy(model(Tensor(batch["x"], device="cuda")), batch["labels"].tolist())
+        return loss, {"loss": number(loss), "squared": number(loss * loss)}
+
+    data = ArrayDataset(x=np.ones((8, 3), np.float32), labels=np.zeros(8, int))
+    config = TrainConfig(steps=1, batch_size=4, device="cuda")
+    trainer = Trainer(model, data, objective=objective, config=config)
+    with Cost() as cost:
+        log = trainer.evaluate(data)
+    assert cost.to_host == 2
+    assert log["squared"] == pytest.approx(log["loss"] ** 2, rel=1e-6)
+
+
+def test_an_id_out_of_range_is_raised_by_the_step_that_met_it_and_nothing_is_written() -> None:
+    config = BertConfig(vocab_size=20, hidden_size=8, num_hidden_layers=1, num_attention_heads=2)
+    model = BertForSequenceClassification(config)
+    data = ArrayDataset(input_ids=np.full((2, 3), 20), labels=np.array([0, 1]))
+    settings = TrainConfig(steps=1, device="cuda")
+    trainer = Trainer(model, data, objective=Classification(), config=settings)
+    before = model.state_dict()
+    with pytest.raises(IndexError, match="embedding: ids on the GPU do not fit the rows"):
+        trainer.fit()
+    for name, array in model.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])

@@ -147,7 +147,7 @@ def _check_classes(name: str, classes: Array, C: int, ignore_index: int) -> None
 def _class_weights(name: str, rows: Tensor, weight: Any) -> Array | None:
     if weight is None:
         return None
-    w = beside(name, rows.data, weight).astype(rows.dtype)
+    w = beside(name, rows.data, weight).astype(rows.dtype, copy=False)
     if w.shape != (rows.shape[-1],):
         raise ValueError(f"{name}: {w.shape} weights for {rows.shape[-1]} classes")
     return w
@@ -161,7 +161,7 @@ def _reduced_rows(
         loss, weight = loss * counts, counts if weight is None else weight * counts
     if reduction == "mean" and weight is not None:
         total = weight.sum()
-        return sum(loss) / xp(weight).where(total == 0, 1.0, total).astype(loss.dtype)
+        return sum(loss) / xp(weight).where(total == 0, 1.0, total).astype(loss.dtype, copy=False)
     if reduction != "none":
         return _reduced(loss, reduction)
     if counts is not None or used.all():
