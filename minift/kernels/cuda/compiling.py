@@ -31,7 +31,7 @@ PIECES = {
 def source(file: str, kind: str, row_threads: int) -> str:
     """The CUDA source of `file` for arrays of the dtype character `kind`."""
     lines = [
-        "#include <cuda_fp16.h>",
+        "#include <cuda_fp16.h>" if kind == "e" else "",
         f"#define ROW_THREADS {row_threads}",
         f"typedef {C_TYPES[kind]} T;",
         f"typedef {C_TYPES[sums_of(np.dtype(kind)).char]} A;",
