@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 
 from minift.kernels import gradients
@@ -20,23 +19,5 @@ def clip_grad_norm_(params: Iterable[Tensor], max_norm: float) -> float | Tensor
         raise ValueError(f"clip_grad_norm_: max_norm must be above 0, got {max_norm}")
     arrays = [p.grad.data for p in params if p.grad is not None]
     norm = gradients.joint_length(arrays)
-    if not isinstance(norm, float):
-        gradients.clip(arrays, norm, max_norm)
-        return Tensor(norm)
-    scale = clipping_factor(norm, max_norm)
-    for g in arrays if scale < 1 else ():
-        g *= scale
-    return norm
-
-
-def clipping_factor(norm: float, max_norm: float) -> float:
-    """What gradients of joint length `norm` are multiplied by: 1 if they are short enough.
-
-    Raises ValueError if the length is not finite.
-    """
-    if not math.isfinite(norm):
-        raise ValueError(
-            f"clip_grad_norm_: the gradient's length is {norm}; lower the learning rate, or look "
-            f"for a division by zero or a logarithm of zero in the loss"
-        )
-    return min(1.0, max_norm / (norm + 1e-6))  # the 1e-6 is PyTorch's
+    gradients.clip(arrays, norm, max_norm)
+    return norm if isinstance(norm, float) else Tensor(norm)

@@ -16,10 +16,9 @@ from typing import Any
 
 from minift.backend import Array, random
 from minift.data import DataLoader, Dataset
-from minift.kernels.gradients import joint_length
+from minift.kernels.gradients import clipping_factor, joint_length
 from minift.nn import Module
 from minift.optim import AdamW, Optimizer, schedules
-from minift.optim.clipping import clipping_factor
 from minift.tape import no_grad
 from minift.tensor import Tensor
 from minift.train.callbacks import Callback
