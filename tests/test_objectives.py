@@ -37,8 +37,10 @@ def test_masked_lm_is_the_mean_of_minus_log_p_of_the_hidden_words(device):
     right = np.mean([guesses[0, 5] == 7, guesses[2, 1] == 29, guesses[3, 0] == 1])
     assert loss.shape == ()
     assert loss.dtype == np.float32
-    assert log == {"loss": pytest.approx(expected, rel=1e-5), "accuracy": right, "count": 3}
-    assert all(isinstance(value, float | int) for value in log.values())
+    lazy = {name for name, value in log.items() if isinstance(value, Tensor)}
+    assert lazy == (set() if device == "cpu" else {"loss", "accuracy"})  # not waited for
+    numbers = {name: float(value) for name, value in log.items()}
+    assert numbers == {"loss": pytest.approx(expected, rel=1e-5), "accuracy": right, "count": 3}
 
 
 def test_masked_lm_counts_right_guesses(device):
@@ -47,7 +49,7 @@ def test_masked_lm_counts_right_guesses(device):
     labels[0, :2] = guesses[0, :2]
     labels[1, 0] = (guesses[1, 0] + 1) % 30
     _, log = MaskedLM()(model, {"input_ids": IDS, "attention_mask": MASK, "labels": labels})
-    assert log["accuracy"] == pytest.approx(2 / 3)
+    assert float(log["accuracy"]) == pytest.approx(2 / 3)
 
 
 def test_masked_lm_trains_the_embeddings_through_input_and_output(device):
@@ -76,7 +78,7 @@ def test_classification_weighs_and_smooths_as_written_out(device):
     plain = -(one_hot * log_p).sum(1)
     loss, log = Classification()(model, batch)
     assert loss.item() == pytest.approx(plain.mean(), rel=1e-5)
-    assert log["accuracy"] == (scores.argmax(1) == labels).mean()
+    assert float(log["accuracy"]) == (scores.argmax(1) == labels).mean()
     assert log["count"] == 4
     weight = np.array([1.0, 2.0, 5.0])
     loss, _ = Classification(weight=weight)(model, batch)
@@ -85,7 +87,7 @@ def test_classification_weighs_and_smooths_as_written_out(device):
     loss, log = Classification(label_smoothing=0.3)(model, batch)
     expected = -((0.7 * one_hot + 0.3 / 3) * log_p).sum(1).mean()
     assert loss.item() == pytest.approx(expected, rel=1e-5)
-    assert log["loss"] == loss.item()
+    assert float(log["loss"]) == loss.item()
 
 
 def test_classification_gives_a_model_everything_but_the_labels_by_name():
@@ -95,7 +97,7 @@ def test_classification_gives_a_model_everything_but_the_labels_by_name():
 
     batch = {"features": np.eye(2, dtype=np.float32), "scale": np.float32(9), "labels": [0, 1]}
     loss, log = Classification()(Rows(), batch)
-    assert log["accuracy"] == 1
+    assert float(log["accuracy"]) == 1
     assert loss.item() == pytest.approx(np.log1p(np.exp(-9)), rel=1e-3)
 
 
