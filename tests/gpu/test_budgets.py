@@ -47,10 +47,12 @@ PROPERTIES = re.compile(
 
 def properties(source: str, chip: int) -> dict[str, tuple[int, int]]:
     """kernel -> (registers, bytes of local memory) as the chip's compiler has it."""
+    from cupy._core import core
     from cupy_backends.cuda.libs import nvrtc
 
     program = nvrtc.createProgram(source, "kernels.cu", [], [])
     options = [f"-arch=sm_{chip}", *compiling.OPTIONS, "-ftz=true", "--ptxas-options=-v"]
+    options = core.assemble_cupy_compiler_options(tuple(options))  # where cuda_fp16.h is
     nvrtc.compileProgram(program, (*options, "--device-as-default-execution-space"))
     log = nvrtc.getProgramLog(program)
     nvrtc.destroyProgram(program)
@@ -90,7 +92,31 @@ def test_kernels_keep_to_their_budgets(chip: int) -> None:
 def test_every_kernel_has_a_budget() -> None:
     sources = [compiling.source(file, "f", 32) for file in compiling.PIECES]
     assert set().union(*map(kernels_in, sources)) == BUDGETS.keys()
-    assert {path.stem for path in compiling.HERE.glob("*.cu")} == compiling.PIECES.keys()
+    files = {path.stem for path in compiling.HERE.glob("*.cu")}
+    assert files == compiling.PIECES.keys() | {"multi_tensor"}
+
+
+TYPES = (("__half", "float"), ("float", "float"), ("double", "double"))
+MANY = [
+    f"template __global__ void step<{p}, {t}, {rule}<{t}>>"
+    f"(const __grid_constant__ Batch<Update<{p}, {t}, {rule}<{t}>>>, int, {t});"
+    for p, t in TYPES
+    for rule in ("SGD", "RMSprop", "Adam")
+]
+MANY += [
+    f"template __global__ void squares<{p}, {t}>"
+    f"(const __grid_constant__ Batch<Gradient<{p}>>, int, double*);"
+    for p, t in TYPES
+]
+
+
+@pytest.mark.parametrize("chip", CHIPS.values(), ids=CHIPS)
+def test_kernels_over_many_tensors_read_their_arguments_in_place(chip: int) -> None:
+    """The 4 KB struct of a launch must not be copied to each thread's local memory."""
+    source = "\n".join([compiling.text_of("multi_tensor.cu"), *MANY])
+    found = properties(source, chip)
+    assert len(found) == len(MANY) + 2  # and length, pack
+    assert not {name: v for name, v in found.items() if v[0] > 64 or v[1]}
 
 
 def test_a_kernel_that_keeps_too_much_is_seen() -> None:
