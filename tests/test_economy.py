@@ -157,25 +157,25 @@ def step_of_bert(task: str, precision: str) -> Cost:
     return costs[-1]
 
 
-@pytest.mark.parametrize(("precision", "launches"), [("float32", 267), ("float16", 271)])
+@pytest.mark.parametrize(("precision", "launches"), [("float32", 261), ("float16", 265)])
 def test_a_step_of_a_classifier_is_at_its_floor(precision: str, launches: int) -> None:
     """Launches that the formulas need, one kernel each:
 
     | where                                                         | forward | backward | in all |
     | ------------------------------------------------------------- | ------- | -------- | ------ |
     | a layer: join q, k, v weights and biases; part their gradient |       2 |        2 |        |
-    | biases of 4 products                                          |       4 |        4 |        |
+    | biases of 4 products (forward, one is added with GELU)        |       3 |        4 |        |
     | attention: split heads, weights, merge heads                  |       3 |        3 |        |
     | 2 dropouts, 2 residual sums                                   |       4 |        4 |        |
     | 2 layer norms (back: by x, by slabs of rows, slabs added)     |       2 |        6 |        |
     | GELU                                                          |       1 |        1 |        |
-    | 6 layers                                                      |      96 |      120 |    216 |
+    | 6 layers                                                      |      90 |      120 |    210 |
     | embeddings: rows, 2 sums, norm, dropout                       |       5 |        7 |     12 |
     | first token, pooler, dropout, scores                          |       5 |        8 |     13 |
     | weighted loss; the gradient 1                                 |      11 |        5 |     16 |
     | update of 105 parameters, 46 a launch                         |         |          |      3 |
     | accuracy 4, length of the gradient 2, all numbers as one 1    |         |          |      7 |
-    | in all                                                        |         |          |    267 |
+    | in all                                                        |         |          |    261 |
 
     float16: the logits become float32, and the loss is scaled; and the ways back. Products: qkv,
     out, up, down and 2 of attention in each layer, pooler and scores, 3 each: 6·(12 + 6) + 6 = 114.
@@ -188,7 +188,7 @@ def test_a_step_of_a_classifier_is_at_its_floor(precision: str, launches: int) -
     assert "cupy_mat_ptrs" not in cost.launches
 
 
-@pytest.mark.parametrize(("precision", "launches"), [("float32", 263), ("float16", 267)])
+@pytest.mark.parametrize(("precision", "launches"), [("float32", 257), ("float16", 261)])
 def test_a_step_on_masked_words_is_at_its_floor(precision: str, launches: int) -> None:
     """As above, with the head's transform, norm and the words' bias in place of the pooler."""
     cost = step_of_bert("mask", precision)

@@ -108,6 +108,7 @@ def _gelu_tanh(x):
     return 0.5 * x * (1 + t), (lambda g: g * slope,)
 
 
+@functools.partial(in_float32, fused=True)
 def linear_gelu(x: Any, weight: Any, bias: Any) -> Tensor:
     """gelu(x @ weightᵀ + bias): `linear`, then `gelu`, with one kernel for bias and GELU."""
     return _linear_gelu(*linear_operands(x, weight, bias))

@@ -42,7 +42,6 @@ launches: Counter[str] = Counter()  # kernel -> how often it ran
 libraries: dict[bytes, ctypes.CDLL] = {}  # the chip's binary -> its twin
 modules: dict[int, ctypes.CDLL] = {}
 functions: dict[int, Function] = {}
-launches: Counter[str] = Counter()  # a kernel's name -> how often it was launched
 
 
 # ---- the twin -----------------------------------------------------------------------------------
