@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 
 from benchmarks import gpu_costs as costs
@@ -80,11 +81,10 @@ class Row:
     cost: Cost
 
 
-PRODUCTS = "products (cuBLAS)"
+PRODUCTS, UPDATES = "products (cuBLAS)", "AdamW, gradient length"
 FAMILIES = {
-    # a layer: 4 linear maps (1 forward, 2 backward), attention (2 forward, 4 backward), and the
-    # column sums of 4 biases as products with ones
-    PRODUCTS: Family(("gemm",), 22, 6, 6),
+    # a layer: 4 linear maps (1 forward, 2 backward), attention (2 forward, 4 backward)
+    PRODUCTS: Family(("gemm",), 18, 6, 6),
     "attention weights": Family(("attention_weights", "attention_backward"), 2, 0, 0),
     "layer norm": Family(("layer_norm", "layer_norm_to_x", "slab_sums", "sum_of_slabs"), 8, 8, 4),
     "GELU": Family(("gelu", "gelu_backward"), 2, 2, 0),
@@ -93,16 +93,15 @@ FAMILIES = {
     "embedding": Family(("take_rows", "scatter_rows"), 0, 4, 2),
     # forward: 4 biases, 2 residuals; backward: 2 gradients that meet at a residual
     "additions": Family(("cupy_add",), 8, 5, 4),
-    # of attention's heads: in and out, forward and backward
-    "copies and fills": Family(("cupy_copy", "cupy_fill"), 12, 6, 7),
+    "gradients of biases": Family(("cupy_sum",), 4, 6, 6),
+    # attention's heads are brought together: q, k, v and the output, forward and backward
+    "copies and fills": Family(("cupy_copy", "cupy_fill"), 4, 1, 4),
     "joining q, k, v": Family(("copy_parts",), 4, 0, 0),
-    "AdamW, gradient length": Family(("step", "squares", "length"), 0, 3, 3),
-}  # what is left are numbers and single vectors: the log, the clipping, the pooler
-
-
-def small_things(task: str) -> Family:
-    """Everything else: launches on a few numbers, whose bytes do not count."""
-    return Family((), 0, 18 if task == "masked words" else 22, 22)
+    UPDATES: Family(("step", "squares", "length"), 0, 2, 2),  # and the updates themselves
+}
+SMALL = "small things"  # a few numbers, whose bytes do not count: the log, the clipping, the pooler
+SMALL_LAUNCHES = {"masked words": 12, "classifier": 16}
+UPDATED = 50  # arrays that one launch of AdamW can take
 
 
 # ---- bytes and flops ----------------------------------------------------------------------------
@@ -128,14 +127,17 @@ def parameters(s: Shape, task: str) -> int:
     return body + D * D + D + s.labels * (D + 1)
 
 
+def arrays(s: Shape, task: str) -> int:
+    """Arrays that are trained: 16 a layer, 5 of the embeddings, the head's."""
+    return 16 * s.layers + 5 + (5 if task == "masked words" else 4)
+
+
 def products(s: Shape, task: str) -> Cost:
-    """Linear maps, attention's six products a layer, column sums."""
+    """Linear maps, attention's six products a layer."""
     total = Cost()
-    for rows, into, out in linears(s, task):
-        forward, backward = costs.linear(rows, into, out)
+    for shape in linears(s, task):
+        forward, backward = costs.linear(*shape)
         total += forward + backward
-        if rows * out >= 4096:  # smaller sums are a launch of their own
-            total += gemm(1, out, rows)
     scores = gemm(s.T, s.T, s.D // s.H, batch=s.B * s.H)
     return total + scores * (6 * s.layers)
 
@@ -164,17 +166,20 @@ def costs_of(s: Shape, task: str) -> dict[str, Cost]:
         "cross-entropy": both(costs.cross_entropy(classes)),
         "embedding": rows,
         "additions": elements(outputs, 2, 1) + elements(N * D * (4 * s.layers + 1), 3, 1),
+        "gradients of biases": elements(outputs, 1, 1),
         "copies and fills": elements(N * D * 16 * s.layers, 1, 0),
         "joining q, k, v": elements(12 * D * D * s.layers, 1, 0),
-        "AdamW, gradient length": costs.adamw(P) + elements(P, 1, 2),
+        UPDATES: costs.adamw(P) + elements(P, 1, 2),
     }
 
 
 def step(s: Shape, task: str) -> list[Row]:
     """The rows of the table of one training step."""
     found = costs_of(s, task)
-    rows = [Row(name, f.launches(s.layers, task), found[name]) for name, f in FAMILIES.items()]
-    return [*rows, Row("small things", small_things(task).masked_words, Cost())]
+    launches = {name: family.launches(s.layers, task) for name, family in FAMILIES.items()}
+    launches[UPDATES] += ceil(arrays(s, task) / UPDATED)
+    rows = [Row(name, count, found[name]) for name, count in launches.items()]
+    return [*rows, Row(SMALL, SMALL_LAUNCHES[task], Cost())]
 
 
 def floors(rows: list[Row], peak: float) -> tuple[float, float]:
@@ -196,8 +201,8 @@ HEAD = """# A training step on an H100: a model, not a measurement
 launches and products as the code makes them (a test counts them on the pretended GPU), bytes and
 flops from shapes, in float32, forward, backward, clipping and AdamW, dropout 0.1, 32 texts of 128
 tokens. The chip: an H100 SXM, {bandwidth:.1f} TB/s (a copy; the data sheet says 3.35), 67 TFLOP/s
-in float32, 494.7 in TF32 (the data sheet, dense). A launch is taken to cost the host {launch:.0f} µs:
-CuPy's dispatch about 2.6, the driver 2 to 4. The host's floor leaves out Python's tape.
+in float32, 494.7 in TF32 (the data sheet, dense). A launch is taken to cost the host {launch:.0f}
+µs: CuPy's dispatch about 2.6, the driver 2 to 4. The host's floor leaves out Python's tape.
 """
 
 

@@ -66,12 +66,12 @@ def family_of(kernel: str) -> str:
     if mangled:
         start = mangled.end()
         name = kernel[start : start + int(mangled[1])]
-    return next((f for f, family in FAMILIES.items() if name in family.kernels), "small things")
+    return next((f for f, family in FAMILIES.items() if name in family.kernels), gpu_model.SMALL)
 
 
 @pytest.mark.cuda
 @pytest.mark.usefixtures("pretended_gpu")
-@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("layers", [1, 6])
 @pytest.mark.parametrize("task", TASKS)
 def test_launches_and_products_are_those_of_the_pretended_gpu(task: str, layers: int) -> None:
     shape = replace(SMALL, layers=layers)
@@ -87,6 +87,7 @@ def test_parameters_are_those_of_the_model(task: str, layers: int) -> None:
     shape = replace(SMALL, layers=layers)
     sizes = [p.size for p in trainer(shape, task).model.parameters()]
     assert gpu_model.parameters(shape, task) == sum(sizes)
+    assert gpu_model.arrays(shape, task) == len(sizes)
 
 
 def test_the_floor_of_the_chip_adds_the_rooflines_of_the_families() -> None:
