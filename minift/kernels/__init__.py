@@ -15,7 +15,9 @@ from minift.kernels.dropout import dropout, keep_mask
 from minift.kernels.erf import erf
 from minift.kernels.gelu import gelu
 from minift.kernels.layer_norm import layer_norm
+from minift.kernels.linear import linear, linear_gelu
 from minift.kernels.rows import cross_entropy, scatter_rows, softmax
+from minift.kernels.threads import get_num_threads, set_num_threads
 
 __all__ = [
     "Choice",
@@ -26,12 +28,16 @@ __all__ = [
     "dropout",
     "erf",
     "gelu",
+    "get_num_threads",
     "keep_mask",
     "layer_norm",
+    "linear",
+    "linear_gelu",
     "plain_formulas",
     "scatter_rows",
     "scores_bias",
     "self_attention",
+    "set_num_threads",
     "softmax",
     "take_on_gpu",
 ]

@@ -14,7 +14,10 @@ import numpy as np
 from minift.backend import Array, xp
 from minift.kernels.dropout import keep_mask
 from minift.kernels.rows import exp_over_sum
+from minift.kernels.threads import in_parts
 from minift.kernels.tiles import tiles
+
+STEPS = 8  # elementary steps a score
 
 
 def scores_bias(mask: Any, causal: bool, shape: tuple[int, ...], like: Array) -> Any:
@@ -43,31 +46,39 @@ def self_attention(
     out = context.transpose(0, 2, 1, 3)  # (B, H, T, D)
     bias = scores_bias(mask, causal, P.shape, qkv)
     bias = None if bias is None else np.broadcast_to(bias, P.shape)
-    for s in tiles(B, heads * T * T):
-        q, k, v = parts[0, s], parts[1, s], parts[2, s]
-        p = np.matmul(q, k.swapaxes(-1, -2), out=P[s])  # (b, H, T, T)
-        p *= scale
-        _softmax(p, None if bias is None else bias[s])
-        np.matmul(p if keep is None else _dropped(p, keep[s], dropout), v, out=out[s])
+
+    def forward(part: slice) -> None:
+        for s in tiles(part, heads * T * T):
+            q, k, v = parts[0, s], parts[1, s], parts[2, s]
+            p = np.matmul(q, k.swapaxes(-1, -2), out=P[s])  # (b, H, T, T)
+            p *= scale
+            _softmax(p, None if bias is None else bias[s])
+            np.matmul(p if keep is None else _dropped(p, keep[s], dropout), v, out=out[s])
+
+    in_parts(forward, B, heads * T * T * STEPS)
 
     def backward(g: np.ndarray, wanted: list[bool]) -> tuple[np.ndarray]:
         grad = np.empty((B, T, 3, heads, D), g.dtype)
         into = grad.transpose(2, 0, 3, 1, 4)  # (3, B, H, T, D)
         g_out = g.reshape(B, T, heads, D).transpose(0, 2, 1, 3)  # (B, H, T, D)
-        for s in tiles(B, heads * T * T):
-            q, k, v = parts[0, s], parts[1, s], parts[2, s]
-            p, mask = P[s], None if keep is None else keep[s]
-            used = p if mask is None else _dropped(p, mask, dropout)
-            np.matmul(used.swapaxes(-1, -2), g_out[s], out=into[2, s])
-            d = g_out[s] @ v.swapaxes(-1, -2)  # (b, H, T, T)
-            if mask is not None:
-                d = _dropped(d, mask, dropout)
-            # Σ p·∂p over a row equals Σ ∂out·out (Dao et al. 2022, B.4): T·D, not T·T, products
-            d -= np.vecdot(g_out[s], out[s])[..., None]
-            d *= p
-            d *= scale
-            np.matmul(d, k, out=into[0, s])
-            np.matmul(d.swapaxes(-1, -2), q, out=into[1, s])
+
+        def work(part: slice) -> None:
+            for s in tiles(part, heads * T * T):
+                q, k, v = parts[0, s], parts[1, s], parts[2, s]
+                p, mask = P[s], None if keep is None else keep[s]
+                used = p if mask is None else _dropped(p, mask, dropout)
+                np.matmul(used.swapaxes(-1, -2), g_out[s], out=into[2, s])
+                d = g_out[s] @ v.swapaxes(-1, -2)  # (b, H, T, T)
+                if mask is not None:
+                    d = _dropped(d, mask, dropout)
+                # Σ p·∂p over a row equals Σ ∂out·out (Dao et al. 2022, B.4): T·D, not T·T, products
+                d -= np.vecdot(g_out[s], out[s])[..., None]
+                d *= p
+                d *= scale
+                np.matmul(d, k, out=into[0, s])
+                np.matmul(d.swapaxes(-1, -2), q, out=into[1, s])
+
+        in_parts(work, B, heads * T * T * STEPS)
         return (grad.reshape(B, T, 3 * C),)
 
     return context.reshape(B, T, C), backward

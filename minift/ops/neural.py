@@ -18,7 +18,7 @@ from minift import kernels
 from minift.autograd import beside, check_one_device, op
 from minift.backend import Array, device_of, random, scatter_add, to_device, xp
 from minift.ops.elementwise import erf, in_float32
-from minift.ops.products import _linear, column_sums, linear_operands
+from minift.ops.products import _linear, linear_operands
 from minift.ops.reduce import mean, var
 from minift.ops.shape import concatenate, one_axis, reshape
 from minift.tensor import Tensor, as_array
@@ -125,21 +125,13 @@ def _linear_then(gelu: Any, x: Any, weight: Any, bias: Any) -> tuple[Any, Any]:
         return (
             to_x(h) if wanted[0] else None,
             to_weight(h) if wanted[1] else None,
-            column_sums(rows) if wanted[2] else None,
+            rows.sum(axis=0) if wanted[2] else None,
         )
 
     return y, backward
 
 
-def _gelu_in_place(product: Array, bias: Array) -> tuple[Array, Any]:
-    product += bias
-    return kernels.gelu(product)
-
-
-@op(
-    fused=functools.partial(_linear_then, _gelu_in_place),
-    cuda=functools.partial(_linear_then, kernels.cuda.gelu),
-)
+@op(fused=kernels.linear_gelu, cuda=functools.partial(_linear_then, kernels.cuda.gelu))
 def _linear_gelu(x, weight, bias):
     return _linear_then(lambda product, b: _gelu.plain(product + b), x, weight, bias)
 
