@@ -23,6 +23,8 @@ def xp(x: Any) -> ModuleType:
     All three answer the same question of the Python array API standard, so that one formula
     serves an array on any device and, for gradients of gradients, a Tensor.
     """
+    if type(x) is np.ndarray:
+        return np
     try:
         return x.__array_namespace__()
     except AttributeError:  # arrays of CuPy 14 are not yet asked this way

@@ -60,7 +60,8 @@ def _float32(x: Any) -> Any:
 
 def floating(x: Any) -> Any:
     """`x` as floats: integers and booleans become float32, numbers are left alone."""
-    return x if getattr(x, "dtype", np.dtype(float)).kind == "f" else _float32(x)
+    dtype = getattr(x, "dtype", None)
+    return x if dtype is None or dtype.kind == "f" else _float32(x)
 
 
 def one_dtype(*xs: Tensor) -> list[Tensor]:

@@ -16,22 +16,25 @@ from minift.tensor import Tensor
 
 def matmul(a: Any, b: Any) -> Tensor:
     """a @ b with NumPy's rules: leading axes broadcast, vectors are rows left, columns right."""
-    a, b = (x if isinstance(x, Tensor) else Tensor(x) for x in (a, b))
-    if a.ndim == 0 or b.ndim == 0:
-        raise ValueError(f"matmul: both sides need at least one axis, got {a.shape} @ {b.shape}")
-    if a.shape[-1] != b.shape[-2 if b.ndim > 1 else 0]:
+    a = a if isinstance(a, Tensor) else Tensor(a)
+    b = b if isinstance(b, Tensor) else Tensor(b)
+    left, right = a.shape, b.shape
+    if not left or not right:
+        raise ValueError(f"matmul: both sides need at least one axis, got {left} @ {right}")
+    if left[-1] != right[-2 if len(right) > 1 else 0]:
         raise ValueError(
-            f"matmul: inner sizes differ, got {a.shape} @ {b.shape}; the last axis of the left "
+            f"matmul: inner sizes differ, got {left} @ {right}; the last axis of the left "
             "must equal the second-to-last of the right"
         )
-    a, b = one_dtype(a, b)
-    row = reshape(a, (1, -1)) if a.ndim == 1 else a
-    column = reshape(b, (-1, 1)) if b.ndim == 1 else b
+    if a.dtype != b.dtype:
+        a, b = one_dtype(a, b)
+    if len(left) > 1 and len(right) > 1:
+        return _matmul(a, b)
+    row = reshape(a, (1, -1)) if len(left) == 1 else a
+    column = reshape(b, (-1, 1)) if len(right) == 1 else b
     y = _matmul(row, column)
-    if a.ndim > 1 and b.ndim > 1:
-        return y
-    dropped = {y.ndim - 2} if b.ndim > 1 else {y.ndim - 1}
-    dropped = {y.ndim - 2, y.ndim - 1} if a.ndim == b.ndim == 1 else dropped
+    dropped = {y.ndim - 2} if len(right) > 1 else {y.ndim - 1}
+    dropped = {y.ndim - 2, y.ndim - 1} if len(left) == len(right) == 1 else dropped
     return reshape(y, tuple(n for i, n in enumerate(y.shape) if i not in dropped))
 
 
