@@ -11,7 +11,7 @@ import pytest
 from minift import kernels
 from minift.autograd import Op
 from minift.kernels.tiles import TILE, tiles
-from minift.ops import neural
+from minift.ops import neural, products
 
 rng = np.random.default_rng(3)
 
@@ -29,6 +29,9 @@ CASES: list[tuple[Op, tuple[np.ndarray, ...], dict[str, Any]]] = [
     (neural._gelu, (normal(7, 5) * 3,), {}),
     (neural._gelu, (normal(2 * TILE + 3),), {}),
     (neural._linear_gelu, (normal(2, 7, 5), normal(3, 5), normal(3)), {}),
+    (products._linear, (normal(3, 4, 5), normal(6, 5), normal(6)), {}),
+    (products._linear, (normal(3, 5), normal(6, 5)), {}),
+    (products._linear, (normal(1200, 64), normal(256, 64), normal(256)), {}),
     (neural._softmax, (normal(3, 4, 5),), {"axis": -1}),
     (neural._softmax, (normal(3, 4, 5),), {"axis": 1}),
     (neural._softmax, (normal(700, 300),), {"axis": -1}),
@@ -74,7 +77,8 @@ def test_kernel_equals_plain_formula(
 
 
 def test_every_kernel_is_tested_here() -> None:
-    fused = {op.name for op in vars(neural).values() if isinstance(op, Op) and op.fused}
+    ops = [*vars(neural).values(), *vars(products).values()]
+    fused = {op.name for op in ops if isinstance(op, Op) and op.fused}
     assert fused == {op.name for op, _, _ in CASES}
 
 
@@ -100,6 +104,13 @@ def test_keep_mask_is_a_function_of_its_key_with_the_right_rate() -> None:
     n, rate = mask.size, 1 - mask.mean()
     assert abs(rate - 0.1) < 4 * math.sqrt(0.1 * 0.9 / n)
     assert not kernels.keep_mask((9,), 1.0, (0, 0)).any()
+
+
+def test_keep_mask_is_philox_from_its_first_counter_on() -> None:
+    for n in (1, 3, 15, 16, 17, TILE + 5, 3 * TILE):
+        bits = np.random.Philox(key=np.array((3, 9), np.uint64)).random_raw(n)
+        draws = bits.view(np.uint16)[:n]
+        np.testing.assert_array_equal(kernels.keep_mask((n,), 0.1, (3, 9)), draws >= 6554)
 
 
 def test_tiles_cover_every_row_once() -> None:

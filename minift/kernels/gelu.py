@@ -42,7 +42,11 @@ def times(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """a·b, elementwise, for arrays of one shape."""
     y = np.empty(a.shape, a.dtype)
     flat_a, flat_b, flat_y = a.reshape(-1), b.reshape(-1), y.reshape(-1)
-    in_parts(lambda s: np.multiply(flat_a[s], flat_b[s], out=flat_y[s]), y.size, 1)
+
+    def work(s: slice) -> None:
+        np.multiply(flat_a[s], flat_b[s], out=flat_y[s])
+
+    in_parts(work, y.size, 1)
     return y
 
 
