@@ -24,6 +24,10 @@ PADDING = np.where(np.arange(5) < np.array([[5], [3], [1], [4]]), 0.0, -math.inf
 BLIND = np.full((4, 1, 5, 5), 0.0)
 BLIND[1, 0, 2] = -math.inf  # one row that may look nowhere
 ATTENTION = {"heads": 2, "mask": None, "causal": False, "dropout": 0.0, "key": (0, 0)}
+CORE = {name: value for name, value in ATTENTION.items() if name != "heads"}
+QKV = (normal(1, 2, 300, 8), normal(1, 2, 515, 8), normal(1, 2, 515, 4))  # more than one block
+MASK = np.where(rng.random((300, 515)) < 0.3, -math.inf, normal(300, 515))
+MASK[7] = -math.inf
 
 CASES: list[tuple[Op, tuple[np.ndarray, ...], dict[str, Any]]] = [
     (neural._gelu, (normal(7, 5) * 3,), {}),
@@ -46,6 +50,16 @@ CASES: list[tuple[Op, tuple[np.ndarray, ...], dict[str, Any]]] = [
     (neural._self_attention, (normal(4, 5, 12),), {**ATTENTION, "mask": BLIND}),
     (neural._self_attention, (normal(4, 5, 12),), {**ATTENTION, "dropout": 0.4, "key": (5, 6)}),
     (neural._self_attention, (normal(300, 9, 24),), ATTENTION),
+    (neural._self_attention, (normal(40, 64, 24),), {**ATTENTION, "dropout": 0.4, "key": (5, 6)}),
+    (neural._self_attention, (normal(2, 300, 24),), {**ATTENTION, "dropout": 0.4, "key": (5, 6)}),
+    (neural._self_attention, (normal(2, 5, 12) * 8,), {**ATTENTION, "mask": PADDING[:2]}),
+    (neural._self_attention, (normal(3, 5, 12),), {**ATTENTION, "causal": True}),
+    (neural._self_attention, (normal(1, 600, 8),), {**ATTENTION, "causal": True}),
+    (neural._attention, QKV, CORE),
+    (neural._attention, QKV, {**CORE, "mask": MASK > 0, "causal": True, "dropout": 0.3}),
+    (neural._attention, QKV, {**CORE, "mask": MASK}),
+    (neural._attention, QKV, {**CORE, "dropout": 0.3, "key": (5, 6)}),
+    (neural._attention, (QKV[0] * 40, *QKV[1:]), {**CORE, "mask": MASK}),
 ]
 
 
@@ -63,7 +77,7 @@ def test_kernel_equals_plain_formula(
     op: Op, arrays: tuple[np.ndarray, ...], settings: dict[str, Any], dtype: Any
 ) -> None:
     arrays = tuple(a.astype(dtype) for a in arrays)
-    if settings.get("mask") is not None:
+    if settings.get("mask") is not None and settings["mask"].dtype != bool:
         settings = {**settings, "mask": settings["mask"].astype(dtype)}
     fused, fused_derivatives = op.fused(*arrays, **settings)
     plain, plain_derivatives = op.plain(*arrays, **settings)

@@ -9,7 +9,7 @@ Not here: formulas to learn from. Read those in `minift/ops/neural.py` first.
 """
 
 from minift.kernels import cuda
-from minift.kernels.attention import scores_bias, self_attention
+from minift.kernels.attention import attention, scores_bias, self_attention
 from minift.kernels.choice import Choice, check_bounds, check_later, plain_formulas, take_on_gpu
 from minift.kernels.dropout import dropout, keep_mask
 from minift.kernels.erf import erf
@@ -23,6 +23,7 @@ __all__ = [
     "Choice",
     "check_bounds",
     "check_later",
+    "attention",
     "cross_entropy",
     "cuda",
     "dropout",

@@ -15,27 +15,33 @@ import numpy as np
 from minift.kernels.threads import in_parts
 from minift.kernels.tiles import tiles
 
-DRAW_STEPS = 8  # elementary steps a draw
+DRAWS = 16  # that one counter makes: 4 numbers of 64 bits
+STEPS = 8  # elementary steps a draw
 
 
 def keep_mask(shape: tuple[int, ...], p: float, key: tuple[int, int]) -> np.ndarray:
     """Booleans, False with probability p; the same for the same (shape, p, key)."""
     n = math.prod(shape)
-    keep = np.zeros(n, bool)
-    if p == 1:
-        return keep.reshape(shape)
-    least = round(p * 65536)
+    keep = np.empty(n, bool)
 
-    def work(blocks: slice) -> None:
-        """One counter of Philox makes 4 × 64 bits, which is 16 draws."""
-        generator = np.random.Philox(key=np.array(key, np.uint64)).advance(blocks.start)
-        for s in tiles(blocks, 16):
-            bits = generator.random_raw(4 * (s.stop - s.start))
-            kept = keep[16 * s.start : 16 * s.stop]
-            np.greater_equal(bits.view(np.uint16)[: len(kept)], least, out=kept)
+    def work(counters: slice) -> None:
+        for s in tiles(counters, DRAWS):
+            first, last = DRAWS * s.start, min(DRAWS * s.stop, n)
+            keep[first:last] = keep_range(first, last, p, key)
 
-    in_parts(work, -(-n // 16), 16 * DRAW_STEPS)
+    in_parts(work, -(-n // DRAWS), DRAWS * STEPS)
     return keep.reshape(shape)
+
+
+def keep_range(first: int, last: int, p: float, key: tuple[int, int]) -> np.ndarray:
+    """Elements `first` to `last` of any mask with this key, flat."""
+    if p == 1:
+        return np.zeros(last - first, bool)
+    counter, skipped = divmod(first, DRAWS)
+    generator = np.random.Philox(key=np.array(key, np.uint64)).advance(counter)
+    bits = generator.random_raw(-(-(last - DRAWS * counter) // 4))
+    draws = bits.view(np.uint16)[skipped : skipped + last - first]
+    return np.greater_equal(draws, round(p * 65536))
 
 
 def dropout(x: np.ndarray, *, p: float, key: tuple[int, int]) -> tuple[np.ndarray, Any]:

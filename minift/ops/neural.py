@@ -312,7 +312,7 @@ def _attention_mask(like: Array, shape: tuple[int, ...], mask: Any) -> Any:
     return mask.astype(bool if mask.dtype.kind in "biu" else like.dtype, copy=False)
 
 
-@op(cuda=kernels.cuda.attention)
+@op(fused=kernels.attention, cuda=kernels.cuda.attention)
 def _attention(q, k, v, *, mask, causal, dropout, key):
     scale = 1 / math.sqrt(q.shape[-1])
     scores = q @ k.swapaxes(-1, -2) * scale  # (B, H, Tq, Tk)
