@@ -54,6 +54,7 @@ EQUIVALENT = {
     "_add_windows: 2 -> 3": "a wider border of zeros, which is cut off",
     "_reduced_rows: 1.0 -> 2.0": "the sum that it divides is 0 then",
     "_masked: 0 -> 1": "with p = 1 the mask itself is 0 everywhere",
+    "exponentials: 2 -> 3": "a block that is kept has all its rows",
     "forward: 0 -> 1": "the first product may as well be added to zeros; 0 / 2 is 0",
     "forward: 1 -> 2": "0 / 2 is 0",
     "backward_of_group: 0 -> 1": "the first product may as well be added to zeros",
