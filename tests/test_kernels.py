@@ -54,7 +54,7 @@ CASES: list[tuple[Op, tuple[np.ndarray, ...], dict[str, Any]]] = [
     (neural._self_attention, (normal(2, 300, 24),), {**ATTENTION, "dropout": 0.4, "key": (5, 6)}),
     (neural._self_attention, (normal(2, 5, 12) * 8,), {**ATTENTION, "mask": PADDING[:2]}),
     (neural._self_attention, (normal(3, 5, 12),), {**ATTENTION, "causal": True}),
-    (neural._self_attention, (normal(1, 600, 8),), {**ATTENTION, "causal": True}),
+    (neural._self_attention, (normal(1, 600, 12),), {**ATTENTION, "causal": True}),
     (neural._attention, QKV, CORE),
     (neural._attention, QKV, {**CORE, "mask": MASK > 0, "causal": True, "dropout": 0.3}),
     (neural._attention, QKV, {**CORE, "mask": MASK}),

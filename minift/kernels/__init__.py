@@ -21,9 +21,9 @@ from minift.kernels.threads import get_num_threads, set_num_threads
 
 __all__ = [
     "Choice",
+    "attention",
     "check_bounds",
     "check_later",
-    "attention",
     "cross_entropy",
     "cuda",
     "dropout",

@@ -1,4 +1,4 @@
-"""x·Wᵀ + b on NumPy, and its GELU: each matrix product is cut by rows of its result, one part a thread."""
+"""x·Wᵀ + b on NumPy, and its GELU: each product is cut by rows of its result, a part a thread."""
 
 from __future__ import annotations
 

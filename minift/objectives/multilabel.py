@@ -10,7 +10,8 @@ import numpy as np
 from minift import ops
 from minift.backend import to_device
 from minift.nn import Module
-from minift.objectives.classification import Log, split_labels
+from minift.objectives.classification import split_labels
+from minift.objectives.numbers import Log, all_right, number
 from minift.tensor import Tensor
 
 
@@ -20,7 +21,7 @@ class MultiLabel:
     The batch holds `labels` (B, L), 1 where a text has the label and 0 where not; the model gives
     scores z (B, L). `pos_weight` (L,) multiplies the first term: a rare label's few ones then count
     as much as its many zeros. The log holds loss, accuracy (share of texts with every label right,
-    at a probability of a half) and count (texts).
+    at a probability of a half) and count (texts); on a GPU as `numbers.py` says.
     """
 
     def __init__(self, pos_weight: Sequence[float] | None = None):
@@ -29,11 +30,8 @@ class MultiLabel:
     def __call__(self, model: Module, batch: dict[str, Any]) -> tuple[Tensor, Log]:
         inputs, target = split_labels(batch)
         scores = model(**inputs)  # (B, L)
-        target = target.astype(scores.dtype)
+        on_device = to_device(target.astype(scores.dtype), scores.device)
         weight = None if self.pos_weight is None else to_device(self.pos_weight, scores.device)
-        loss = ops.binary_cross_entropy_with_logits(
-            scores, to_device(target, scores.device), pos_weight=weight
-        )
-        right = ((scores.numpy() > 0) == (target > 0)).all(axis=1)
-        log = {"loss": loss.item(), "accuracy": float(right.mean()), "count": len(target)}
-        return loss, log
+        loss = ops.binary_cross_entropy_with_logits(scores, on_device, pos_weight=weight)
+        right = all_right(scores, on_device)
+        return loss, {"loss": number(loss), "accuracy": right, "count": len(target)}

@@ -27,3 +27,13 @@ def accuracy(scores: Tensor, target: Array) -> float | Tensor:
 @op
 def _share_of_right(scores, *, target):
     return (scores.argmax(axis=-1) == target).mean(), (None,)
+
+
+def all_right(scores: Tensor, target: Array) -> float | Tensor:
+    """Share of rows of scores (N, L) with the sign of every label; `target` (N, L) of 0 and 1."""
+    return number(_share_of_all_right(scores.detach(), target=target))
+
+
+@op
+def _share_of_all_right(scores, *, target):
+    return ((scores > 0) == (target > 0)).all(axis=-1).mean(), (None,)
