@@ -53,6 +53,8 @@ EQUIVALENT = {
     "power: 1 -> 2": "any positive exponent will do where it is multiplied by 0",
     "_add_windows: 2 -> 3": "a wider border of zeros, which is cut off",
     "_reduced_rows: 1.0 -> 2.0": "the sum that it divides is 0 then",
+    "_reduced_rows: weight * counts -> weight / counts": "only a GPU has counts: its suite holds it",
+    "_reduced_rows: loss * counts -> loss / counts": "the same",
     "_masked: 0 -> 1": "with p = 1 the mask itself is 0 everywhere",
     "exponentials: 2 -> 3": "a block that is kept has all its rows",
     "forward: 0 -> 1": "the first product may as well be added to zeros; 0 / 2 is 0",
@@ -65,9 +67,9 @@ EQUIVALENT = {
 
 CUTS = {"in_parts", "tiles"}  # whose later arguments say how a loop is cut, no value
 
-# Not derivatives: the factory of binary ops (its work is done by `_fit`, which is mutated) and
-# comparisons.
-NOT_HERE = {"binary", "_comparison"}
+# Not derivatives: the factory of binary ops (its work is done by `_fit`, which is mutated),
+# comparisons, and the decorator that widens float16.
+NOT_HERE = {"binary", "_comparison", "in_float32"}
 
 
 # ---- one small change ---------------------------------------------------------------------------
@@ -221,6 +223,7 @@ def extra_checks() -> list[Check]:
         test_ops.test_ties_and_kinks_follow_pytorch,
         test_ops.test_batch_norm_moves_running_statistics_as_pytorch_does,
         test_extremes.test_extreme_logits_are_finite,
+        test_extremes.test_if_all_targets_are_ignored_loss_and_gradient_are_zero,
         test_tensor.test_dropout_scales_what_it_keeps_and_repeats_with_the_seed,
     )
     masks = test_kernels.test_keep_mask_is_philox_from_its_first_counter_on
