@@ -53,7 +53,7 @@ EQUIVALENT = {
     "power: 1 -> 2": "any positive exponent will do where it is multiplied by 0",
     "_add_windows: 2 -> 3": "a wider border of zeros, which is cut off",
     "_reduced_rows: 1.0 -> 2.0": "the sum that it divides is 0 then",
-    "_reduced_rows: weight * counts -> weight / counts": "only a GPU has counts: its suite holds it",
+    "_reduced_rows: weight * counts -> weight / counts": "only a GPU has counts: see there",
     "_reduced_rows: loss * counts -> loss / counts": "the same",
     "_masked: 0 -> 1": "with p = 1 the mask itself is 0 everywhere",
     "exponentials: 2 -> 3": "a block that is kept has all its rows",
