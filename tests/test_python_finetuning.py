@@ -1,34 +1,16 @@
 """Fine-tuning on a CSV from Python, in the words of the README."""
 
+import re
+from pathlib import Path
+
 from finetune_cases import pretrained, reviews
 
-BLOCK = """
-import minift as mf
-
-mf.manual_seed(0)
-table = mf.data.read_csv("reviews.csv")
-names = sorted(set(table["label"]))
-labels = [names.index(label) for label in table["label"]]
-texts, held_texts, labels, held_labels = mf.data.train_test_split(
-    table["text"], labels, stratify=labels, group=table["text"]
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+(BLOCK,) = (
+    block
+    for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    if "reviews.csv" in block
 )
-
-model = mf.models.AutoModelForSequenceClassification.from_pretrained(
-    "minilm", id2label=dict(enumerate(names))
-)
-tokenizer = mf.data.WordPieceTokenizer.from_pretrained("minilm")
-trainer = mf.Trainer(
-    model,
-    train=tokenizer.dataset(texts, max_length=128, labels=labels),
-    validation=tokenizer.dataset(held_texts, max_length=128, labels=held_labels),
-    objective=mf.objectives.Classification(),
-    config=mf.TrainConfig(epochs=3, lr=5e-5),
-    callbacks=[mf.train.EarlyStopping(patience=2)],
-)
-trainer.fit()
-model.save_pretrained("out", tokenizer)
-print(mf.load("out").predict(["a film to see twice"]))
-"""
 
 
 def test_the_block_of_the_readme_runs(tmp_path, monkeypatch, capsys):
