@@ -157,7 +157,7 @@ def step_of_bert(task: str, precision: str) -> Cost:
     return costs[-1]
 
 
-@pytest.mark.parametrize(("precision", "launches"), [("float32", 261), ("float16", 265)])
+@pytest.mark.parametrize(("precision", "launches"), [("float32", 265), ("float16", 269)])
 def test_a_step_of_a_classifier_is_at_its_floor(precision: str, launches: int) -> None:
     """Launches that the formulas need, one kernel each:
 
@@ -172,10 +172,10 @@ def test_a_step_of_a_classifier_is_at_its_floor(precision: str, launches: int) -
     | 6 layers                                                      |      90 |      120 |    210 |
     | embeddings: rows, 2 sums, norm, dropout                       |       5 |        7 |     12 |
     | first token, pooler, dropout, scores                          |       5 |        8 |     13 |
-    | weighted loss; the gradient 1                                 |      11 |        5 |     16 |
+    | weighted loss over rows that count; the gradient 1            |      13 |        7 |     20 |
     | update of 105 parameters, 46 a launch                         |         |          |      3 |
     | accuracy 4, length of the gradient 2, all numbers as one 1    |         |          |      7 |
-    | in all                                                        |         |          |    261 |
+    | in all                                                        |         |          |    265 |
 
     float16: the logits become float32, and the loss is scaled; and the ways back. Products: qkv,
     out, up, down and 2 of attention in each layer, pooler and scores, 3 each: 6·(12 + 6) + 6 = 114.
@@ -188,7 +188,7 @@ def test_a_step_of_a_classifier_is_at_its_floor(precision: str, launches: int) -
     assert "cupy_mat_ptrs" not in cost.launches
 
 
-@pytest.mark.parametrize(("precision", "launches"), [("float32", 257), ("float16", 261)])
+@pytest.mark.parametrize(("precision", "launches"), [("float32", 261), ("float16", 265)])
 def test_a_step_on_masked_words_is_at_its_floor(precision: str, launches: int) -> None:
     """As above, with the head's transform, norm and the words' bias in place of the pooler."""
     cost = step_of_bert("mask", precision)
