@@ -150,6 +150,7 @@ def costs_of(s: Shape, task: str) -> dict[str, Cost]:
     normed = N * D * (2 * s.layers + 1) + (s.hidden * D if lm else 0)
     wide = 4 * N * D * s.layers + (s.hidden * D if lm else 0)
     outputs = sum(rows * out for rows, _, out in linears(s, task))
+    biased = outputs - 4 * N * D * s.layers  # a layer's wide map is biased inside GELU
     both = lambda pair: pair[0] + pair[1]
     classes = s.hidden * s.V if lm else s.B * s.labels
     rows = both(costs.embedding(N * D, s.V * D))
