@@ -166,9 +166,7 @@ def costs_of(s: Shape, task: str) -> dict[str, Cost]:
         "dropout": both(costs.dropout(N * D * (2 * s.layers + 1))),
         "cross-entropy": both(costs.cross_entropy(classes)),
         "embedding": rows,
-        # the bias of a layer's wide map is added inside GELU
-        "additions": elements(outputs - 4 * N * D * s.layers, 2, 1)
-        + elements(N * D * (4 * s.layers + 1), 3, 1),
+        "additions": elements(biased, 2, 1) + elements(N * D * (4 * s.layers + 1), 3, 1),
         "gradients of biases": elements(outputs, 1, 1),
         "copies and fills": elements(N * D * 16 * s.layers, 1, 0),
         "joining q, k, v": elements(12 * D * D * s.layers, 1, 0),
