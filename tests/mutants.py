@@ -36,7 +36,7 @@ from minift import set_num_threads
 from minift.autograd import Op
 
 OPS = ["elementwise", "reduce", "shape", "products", "neural", "conv", "losses"]
-KERNELS = ["attention", "dropout", "gelu", "layer_norm", "linear", "rows"]
+KERNELS = ["attention", "conv", "dropout", "gelu", "layer_norm", "linear", "rows"]
 
 # Functions that are derivatives, or parts of them, from their first line to their last.
 WHOLE = {

@@ -11,6 +11,7 @@ Not here: formulas to learn from. Read those in `minift/ops/neural.py` first.
 from minift.kernels import cuda
 from minift.kernels.attention import attention, scores_bias, self_attention
 from minift.kernels.choice import Choice, check_bounds, check_later, plain_formulas, take_on_gpu
+from minift.kernels.conv import convolve, to_image, to_kernel
 from minift.kernels.dropout import dropout, keep_mask
 from minift.kernels.erf import erf
 from minift.kernels.gelu import gelu
@@ -24,6 +25,7 @@ __all__ = [
     "attention",
     "check_bounds",
     "check_later",
+    "convolve",
     "cross_entropy",
     "cuda",
     "dropout",
@@ -41,4 +43,6 @@ __all__ = [
     "set_num_threads",
     "softmax",
     "take_on_gpu",
+    "to_image",
+    "to_kernel",
 ]

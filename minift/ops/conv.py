@@ -7,7 +7,8 @@ derivative of the other two, so that together they can be differentiated any num
     _to_image          output, kernel -> image     (also the transposed convolution)
     _to_kernel         image, output -> kernel
 
-Not here: speed. The windows are copied into one matrix (im2col), which is clear and exact.
+Not here: speed. The windows are copied into one matrix (im2col), which is clear and exact; on the
+CPU the kernels of `minift/kernels/conv.py` and `pooling.py` do the same with less.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minift import kernels
 from minift.autograd import op
 from minift.backend import Array, xp
 from minift.ops.elementwise import one_dtype
@@ -92,8 +94,8 @@ def _pixels(y: Array, groups: int) -> Array:
 # ---- the three maps -----------------------------------------------------------------------------
 
 
-@op
-def _convolve(x, w, *, geometry):
+@op(fused=kernels.convolve)
+def _convolve(x, w, bias=None, *, geometry):
     if isinstance(x, Tensor) or isinstance(w, Tensor):
         y = _convolve(x, w, geometry=geometry)
     else:
@@ -104,14 +106,15 @@ def _convolve(x, w, *, geometry):
         y = y.reshape(G, len(x), H, W, O // G).transpose(1, 0, 4, 2, 3)  # (B, G, O/G, H, W)
         y = y.reshape(len(x), O, H, W)
     size, kernel = tuple(x.shape[2:]), tuple(w.shape[2:])
-    return y, (
+    derivatives = (
         lambda g: _to_image.on(g, w, size=size, geometry=geometry),
         lambda g: _to_kernel.on(x, g, kernel=kernel, geometry=geometry),
     )
+    return _with_bias(y, derivatives, bias)
 
 
-@op
-def _to_image(g, w, *, size, geometry):
+@op(fused=kernels.to_image)
+def _to_image(g, w, bias=None, *, size, geometry):
     if isinstance(g, Tensor) or isinstance(w, Tensor):
         x = _to_image(g, w, size=size, geometry=geometry)
     else:
@@ -121,13 +124,14 @@ def _to_image(g, w, *, size, geometry):
         columns = columns.reshape(G, B, H, W, c, kh, kw).transpose(1, 0, 4, 2, 3, 5, 6)
         x = _add_windows(columns.reshape(B, G * c, H, W, kh, kw), size, geometry)
     kernel = tuple(w.shape[2:])
-    return x, (
+    derivatives = (
         lambda h: _convolve.on(h, w, geometry=geometry),
         lambda h: _to_kernel.on(h, g, kernel=kernel, geometry=geometry),
     )
+    return _with_bias(x, derivatives, bias)
 
 
-@op
+@op(fused=kernels.to_kernel)
 def _to_kernel(x, g, *, kernel, geometry):
     if isinstance(x, Tensor) or isinstance(g, Tensor):
         w = _to_kernel(x, g, kernel=kernel, geometry=geometry)
@@ -141,6 +145,13 @@ def _to_kernel(x, g, *, kernel, geometry):
         lambda h: _to_image.on(g, h, size=size, geometry=geometry),
         lambda h: _convolve.on(x, h, geometry=geometry),
     )
+
+
+def _with_bias(y: Any, derivatives: tuple[Any, ...], bias: Any) -> tuple[Any, tuple[Any, ...]]:
+    """Add a number to each channel; its derivative sums what arrives there."""
+    if bias is None:
+        return y, derivatives
+    return y + bias.reshape((1, -1, 1, 1)), (*derivatives, lambda g: g.sum(axis=(0, 2, 3)))
 
 
 # ---- what users call ----------------------------------------------------------------------------
@@ -167,8 +178,7 @@ def conv2d(
         raise ValueError(f"conv2d: {C} channels in {groups} groups do not fit {weight.shape}")
     if min(geometry.output_size(x.shape[2:], weight.shape[2:])) < 1:
         raise ValueError(f"conv2d: kernel {weight.shape[2:]} is larger than image {x.shape[2:]}")
-    y = _convolve(*one_dtype(x, weight), geometry=geometry)
-    return _with_bias("conv2d", y, bias)
+    return _convolve(*_operands("conv2d", x, weight, bias, O), geometry=geometry)
 
 
 def conv_transpose2d(
@@ -202,8 +212,8 @@ def conv_transpose2d(
     )
     if min(size) < 1:
         raise ValueError(f"conv_transpose2d: padding {geometry.padding} leaves no image: {size}")
-    y = _to_image(*one_dtype(x, weight), size=size, geometry=geometry)
-    return _with_bias("conv_transpose2d", y, bias)
+    operands = _operands("conv_transpose2d", x, weight, bias, weight.shape[1] * groups)
+    return _to_image(*operands, size=size, geometry=geometry)
 
 
 def conv1d(
@@ -307,10 +317,11 @@ def _pool_geometry(
     return kernel, geometry
 
 
-def _with_bias(name: str, y: Tensor, bias: Any) -> Tensor:
+def _operands(name: str, x: Tensor, weight: Tensor, bias: Any, channels: int) -> list[Tensor]:
+    """Image, kernel and, if there is one, the bias of each channel, in one dtype."""
     if bias is None:
-        return y
+        return one_dtype(x, weight)
     bias = bias if isinstance(bias, Tensor) else Tensor(bias)
-    if bias.shape != (y.shape[1],):
-        raise ValueError(f"{name}: the bias must be ({y.shape[1]},), got {bias.shape}")
-    return y + reshape(bias, (1, -1, 1, 1))
+    if bias.shape != (channels,):
+        raise ValueError(f"{name}: the bias must be ({channels},), got {bias.shape}")
+    return one_dtype(x, weight, bias)
