@@ -56,6 +56,24 @@ def convolutions() -> Iterator[tuple[Op, tuple[np.ndarray, ...], dict[str, Any]]
         yield conv._to_kernel, (x, g), {"kernel": kernel, "geometry": geometry}
 
 
+def poolings() -> Iterator[tuple[Op, tuple[np.ndarray, ...], dict[str, Any]]]:
+    for shape, kernel, stride, padding in [
+        ((2, 3, 6, 5), (2, 2), (2, 2), (0, 0)),
+        ((2, 3, 6, 5), (3, 2), (1, 2), (1, 0)),
+        ((2, 1, 7, 9), (2, 3), (3, 1), (1, 1)),
+        ((1, 2, 4, 3), (4, 3), (4, 3), (0, 0)),
+        ((1, 1, 1, 2), (3, 4), (1, 1), (1, 2)),  # windows larger than the image
+        ((60, 8, 32, 32), (2, 2), (2, 2), (0, 0)),  # enough for two threads
+    ]:
+        geometry = conv.Geometry(stride, padding, (1, 1), 1)
+        settings = {"kernel": kernel, "geometry": geometry}
+        steps = rng.integers(0, 3, shape).astype(float)  # with ties
+        yield conv._max_pool, (steps,), settings
+        yield conv._window_means, (normal(*shape),), settings
+        g = normal(*shape[:2], *geometry.output_size(shape[2:], kernel))
+        yield conv._from_means, (g,), {**settings, "size": shape[2:]}
+
+
 CASES: list[tuple[Op, tuple[np.ndarray, ...], dict[str, Any]]] = [
     (neural._gelu, (normal(7, 5) * 3,), {}),
     (neural._gelu, (normal(2 * TILE + 3),), {}),
@@ -88,6 +106,7 @@ CASES: list[tuple[Op, tuple[np.ndarray, ...], dict[str, Any]]] = [
     (neural._attention, QKV, {**CORE, "dropout": 0.3, "key": (5, 6)}),
     (neural._attention, (QKV[0] * 40, *QKV[1:]), {**CORE, "mask": MASK}),
     *convolutions(),
+    *poolings(),
 ]
 
 

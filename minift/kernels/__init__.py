@@ -17,6 +17,7 @@ from minift.kernels.erf import erf
 from minift.kernels.gelu import gelu
 from minift.kernels.layer_norm import layer_norm
 from minift.kernels.linear import linear, linear_gelu
+from minift.kernels.pooling import from_means, max_pool, window_means
 from minift.kernels.rows import cross_entropy, scatter_rows, softmax
 from minift.kernels.threads import get_num_threads, set_num_threads
 
@@ -30,12 +31,14 @@ __all__ = [
     "cuda",
     "dropout",
     "erf",
+    "from_means",
     "gelu",
     "get_num_threads",
     "keep_mask",
     "layer_norm",
     "linear",
     "linear_gelu",
+    "max_pool",
     "plain_formulas",
     "scatter_rows",
     "scores_bias",
@@ -45,4 +48,5 @@ __all__ = [
     "take_on_gpu",
     "to_image",
     "to_kernel",
+    "window_means",
 ]

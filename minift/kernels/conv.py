@@ -22,7 +22,7 @@ import numpy as np
 from minift.kernels.linear import STEPS_PER_PRODUCT
 from minift.kernels.threads import in_parts
 
-TILE = 131072  # elements of a tile's planes and results: 512 KiB of float32, half of a usual L2
+TILE = 262144  # elements of a tile's planes and results: 1 MiB of float32
 PIXELS = 512  # at least, in a tile: a product with fewer columns does not pay
 
 Tile = tuple[slice, slice]  # of the images, of the output's rows
@@ -117,17 +117,17 @@ def _kernel_of(x: np.ndarray, g: np.ndarray, kernel: tuple[int, ...], geometry: 
     tiles = _tiles(source, gradient, taps)
 
     def work(part: slice) -> np.ndarray:
-        w = np.zeros((I, G, O, J * C), x.dtype)
+        w = np.zeros((I, G, J * C, O), x.dtype)
         planes = _Planes(source, taps, gradient.shape[4])
         for images, rows in tiles[part]:
             planes.fill(images, rows)
             seen = gradient[images, :, :, rows].transpose(1, 2, 3, 0, 4).reshape(G, O, -1)
             for i in range(I):
-                w[i] += seen @ planes.below(i).swapaxes(1, 2)
+                w[i] += planes.below(i) @ seen.swapaxes(1, 2)
         return w
 
     w = np.sum(in_parts(work, len(tiles), _steps(g, tiles, I * J * C)), axis=0)
-    return w.reshape(I, G, O, J, C).transpose(1, 2, 4, 0, 3).reshape(G * O, C, I, J)
+    return w.reshape(I, G, J, C, O).transpose(1, 4, 3, 0, 2).reshape(G * O, C, I, J)
 
 
 def _correlate(
@@ -214,12 +214,12 @@ class _Planes:
         self.planes = self._room((*shape, self.width))
         tile = self.source[images].transpose(1, 2, 3, 0, 4)  # (G, C, H, B, W)
         for a, phase in enumerate(self.phases):
-            top, bottom, lines = _inside(shape[4], phase + (rows.start + self.above) * sh, sh, H)
+            top, bottom, lines = inside(shape[4], phase + (rows.start + self.above) * sh, sh, H)
             self.planes[a, :, :, :, :top] = 0
             self.planes[a, :, :, :, bottom:] = 0
             for j, column in enumerate(self.taps.columns):
                 plane = self.planes[a, :, j, :, top:bottom]
-                left, right, across = _inside(self.width, column, sw, W)
+                left, right, across = inside(self.width, column, sw, W)
                 plane[..., :left] = 0
                 plane[..., right:] = 0
                 plane[..., left:right] = tile[:, :, lines, :, across]
@@ -239,7 +239,7 @@ class _Planes:
         return self.memory[:size].reshape(shape)
 
 
-def _inside(count: int, first: int, step: int, size: int) -> tuple[int, int, slice]:
+def inside(count: int, first: int, step: int, size: int) -> tuple[int, int, slice]:
     """Which n in range(count) have 0 ≤ first + n·step < size: from, to, and those places."""
     low = min(count, max(0, -(first // step)))
     high = max(low, min(count, (size - 1 - first) // step + 1))

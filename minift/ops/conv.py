@@ -22,8 +22,7 @@ from minift import kernels
 from minift.autograd import op
 from minift.backend import Array, xp
 from minift.ops.elementwise import one_dtype
-from minift.ops.reduce import mean
-from minift.ops.shape import getitem, pad, reshape, squeeze, stack, unsqueeze
+from minift.ops.shape import _getitem, squeeze, unsqueeze
 from minift.tensor import Tensor
 
 Pair = tuple[int, int]
@@ -154,6 +153,53 @@ def _with_bias(y: Any, derivatives: tuple[Any, ...], bias: Any) -> tuple[Any, tu
     return y + bias.reshape((1, -1, 1, 1)), (*derivatives, lambda g: g.sum(axis=(0, 2, 3)))
 
 
+# ---- pooling ------------------------------------------------------------------------------------
+
+
+@op(fused=kernels.max_pool)
+def _max_pool(x, *, kernel, geometry):
+    B, C, H, W = x.shape
+    index = _of_largest(x.data if isinstance(x, Tensor) else x, kernel, geometry)  # (B, C, H'·W')
+    y, (to_flat,) = _getitem.plain(x.reshape((B, C, H * W)), index=index)
+    size = geometry.output_size((H, W), kernel)
+    return y.reshape((B, C, *size)), (lambda g: to_flat(g.reshape(y.shape)).reshape((B, C, H, W)),)
+
+
+def _of_largest(x: Array, kernel: Pair, geometry: Geometry) -> tuple[Array, Array, Array]:
+    """The index, into (B, C, H·W), of the first largest pixel of each window."""
+    (ph, pw), m = geometry.padding, xp(x)
+    B, C, H, W = x.shape
+    edges = ((0, 0), (0, 0), (ph, ph), (pw, pw))
+    padded = m.pad(x, edges, constant_values=-math.inf)
+    pixel = m.pad(m.arange(H * W).reshape(1, 1, H, W), edges)  # each pixel's number
+    unpadded = geometry._replace(padding=(0, 0))
+    values = _windows(padded, kernel, unpadded)  # (B, C, H', W', kh, kw)
+    numbers = _windows(pixel, kernel, unpadded)[0, 0].reshape(-1, math.prod(kernel))
+    first = values.reshape(B, C, -1, math.prod(kernel)).argmax(axis=-1)  # (B, C, H'·W')
+    return m.arange(B)[:, None, None], m.arange(C)[:, None], numbers[m.arange(len(numbers)), first]
+
+
+@op(fused=kernels.window_means)
+def _window_means(x, *, kernel, geometry):
+    if isinstance(x, Tensor):
+        y = _window_means(x, kernel=kernel, geometry=geometry)
+    else:
+        y = _windows(x, kernel, geometry).mean(axis=(4, 5))
+    size = tuple(x.shape[2:])
+    return y, (lambda g: _from_means.on(g, size=size, kernel=kernel, geometry=geometry),)
+
+
+@op(fused=kernels.from_means)
+def _from_means(g, *, size, kernel, geometry):
+    if isinstance(g, Tensor):
+        x = _from_means(g, size=size, kernel=kernel, geometry=geometry)
+    else:
+        share = g[..., None, None] / math.prod(kernel)
+        columns = xp(g).broadcast_to(share, (*g.shape, *kernel))  # (B, C, H', W', kh, kw)
+        x = _add_windows(columns, size, geometry)
+    return x, (lambda h: _window_means.on(h, kernel=kernel, geometry=geometry),)
+
+
 # ---- what users call ----------------------------------------------------------------------------
 
 
@@ -243,19 +289,7 @@ def max_pool2d(
     """
     x = _image("max_pool2d", x, 4)
     kernel, geometry = _pool_geometry("max_pool2d", x, kernel_size, stride, padding)
-    (ph, pw), m = geometry.padding, xp(x.data)
-    B, C, H, W = x.shape
-    edges = ((0, 0), (0, 0), (ph, ph), (pw, pw))
-    padded = m.pad(x.data, edges, constant_values=-math.inf)
-    pixel = m.pad(m.arange(H * W).reshape(1, 1, H, W), edges)  # each pixel's number
-    unpadded = geometry._replace(padding=(0, 0))
-    values = _windows(padded, kernel, unpadded)  # (B, C, H', W', kh, kw)
-    numbers = _windows(pixel, kernel, unpadded)[0, 0].reshape(-1, math.prod(kernel))
-    first = values.reshape(B, C, -1, math.prod(kernel)).argmax(axis=-1)  # (B, C, H'·W')
-    index = numbers[m.arange(len(numbers)), first]  # (B, C, H'·W')
-    flat = reshape(x, (B, C, H * W))
-    y = getitem(flat, (m.arange(B)[:, None, None], m.arange(C)[:, None], index))
-    return reshape(y, values.shape[:4])
+    return _max_pool(x, kernel=kernel, geometry=geometry)
 
 
 def avg_pool2d(
@@ -263,16 +297,8 @@ def avg_pool2d(
 ) -> Tensor:
     """The mean of each window, zeros of the padding included."""
     x = _image("avg_pool2d", x, 4)
-    (kh, kw), geometry = _pool_geometry("avg_pool2d", x, kernel_size, stride, padding)
-    (ph, pw), (sh, sw) = geometry.padding, geometry.stride
-    H, W = geometry.output_size(x.shape[2:], (kh, kw))
-    padded = pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)))
-    shifted = [
-        padded[:, :, i : i + (H - 1) * sh + 1 : sh, j : j + (W - 1) * sw + 1 : sw]
-        for i in range(kh)
-        for j in range(kw)
-    ]
-    return mean(stack(shifted), axis=0)
+    kernel, geometry = _pool_geometry("avg_pool2d", x, kernel_size, stride, padding)
+    return _window_means(x, kernel=kernel, geometry=geometry)
 
 
 # ---- settings -----------------------------------------------------------------------------------
