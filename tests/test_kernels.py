@@ -74,6 +74,14 @@ def poolings() -> Iterator[tuple[Op, tuple[np.ndarray, ...], dict[str, Any]]]:
         yield conv._from_means, (g,), {**settings, "size": shape[2:]}
 
 
+def batches() -> Iterator[tuple[Op, tuple[np.ndarray, ...], dict[str, Any]]]:
+    for shape in [(5, 3), (4, 3, 7), (3, 2, 5, 4), (40, 16, 30, 30)]:
+        C = shape[1]
+        moments = np.stack([rng.standard_normal(C), rng.random(C) + 0.5])
+        yield neural._channel_moments, (normal(*shape) * 3 + 5,), {}
+        yield neural._standardize, (normal(*shape), moments, normal(C), normal(C)), {"eps": 0.1}
+
+
 CASES: list[tuple[Op, tuple[np.ndarray, ...], dict[str, Any]]] = [
     (neural._gelu, (normal(7, 5) * 3,), {}),
     (neural._gelu, (normal(2 * TILE + 3),), {}),
@@ -107,6 +115,7 @@ CASES: list[tuple[Op, tuple[np.ndarray, ...], dict[str, Any]]] = [
     (neural._attention, (QKV[0] * 40, *QKV[1:]), {**CORE, "mask": MASK}),
     *convolutions(),
     *poolings(),
+    *batches(),
 ]
 
 

@@ -10,6 +10,7 @@ Not here: formulas to learn from. Read those in `minift/ops/neural.py` first.
 
 from minift.kernels import cuda
 from minift.kernels.attention import attention, scores_bias, self_attention
+from minift.kernels.batch_norm import channel_moments, standardize
 from minift.kernels.choice import Choice, check_bounds, check_later, plain_formulas, take_on_gpu
 from minift.kernels.conv import convolve, to_image, to_kernel
 from minift.kernels.dropout import dropout, keep_mask
@@ -24,6 +25,7 @@ from minift.kernels.threads import get_num_threads, set_num_threads
 __all__ = [
     "Choice",
     "attention",
+    "channel_moments",
     "check_bounds",
     "check_later",
     "convolve",
@@ -45,6 +47,7 @@ __all__ = [
     "self_attention",
     "set_num_threads",
     "softmax",
+    "standardize",
     "take_on_gpu",
     "to_image",
     "to_kernel",
