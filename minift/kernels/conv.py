@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minift.kernels import patches
 from minift.kernels.linear import STEPS_PER_PRODUCT
 from minift.kernels.threads import in_parts
 
@@ -77,6 +78,8 @@ def to_kernel(
 
 def _convolved(x: np.ndarray, w: np.ndarray, bias: Any, geometry: Any) -> np.ndarray:
     G, (O, C, I, J) = geometry.groups, w.shape
+    if patches.side_by_side(x.shape[2:], (I, J), geometry):
+        return patches.output_of(x, w, bias, G)
     y = np.empty((len(x), O, *geometry.output_size(x.shape[2:], (I, J))), x.dtype)
     weight = w.reshape(G, O // G, C, I, J).transpose(3, 0, 1, 4, 2)  # (I, G, O/G, J, C)
     weight = weight.reshape(I, G, O // G, J * C)
@@ -88,6 +91,8 @@ def _image_of(
     g: np.ndarray, w: np.ndarray, bias: Any, size: tuple[int, ...], geometry: Any
 ) -> np.ndarray:
     G, (O, C, I, J) = geometry.groups, w.shape
+    if patches.side_by_side(size, (I, J), geometry):
+        return patches.image_of(g, w, bias, G)
     (sh, sw), (ph, pw), (dh, dw) = geometry.stride, geometry.padding, geometry.dilation
     x = np.empty((len(g), G * C, *size), g.dtype)
     parts = w.reshape(G, O // G, C, I, J).transpose(3, 4, 0, 2, 1)  # (I, J, G, C, O/G)
@@ -111,6 +116,8 @@ def _image_of(
 
 def _kernel_of(x: np.ndarray, g: np.ndarray, kernel: tuple[int, ...], geometry: Any) -> np.ndarray:
     G, (I, J) = geometry.groups, kernel
+    if patches.side_by_side(x.shape[2:], kernel, geometry):
+        return patches.kernel_of(x, g, kernel, G)
     source, gradient = _grouped(x, G), _grouped(g, G)
     C, O = source.shape[2], gradient.shape[2]
     taps = _taps(kernel, geometry)
