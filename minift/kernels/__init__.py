@@ -1,7 +1,7 @@
 """Fused routines for the few ops in which nearly all time goes.
 
 Each has the contract of the op body that it stands in for (raw arrays in; value and derivatives
-out) and is held equal to that plain body, in `minift/ops/neural.py`, by `tests/test_kernels.py`.
+out) and is held equal to that plain body, in `minift/ops/`, by `tests/test_kernels.py`.
 They work in tiles that stay in the processor's second-level cache, write in place, and keep for
 the backward pass only what it needs.
 

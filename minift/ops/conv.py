@@ -21,7 +21,7 @@ import numpy as np
 from minift import kernels
 from minift.autograd import op
 from minift.backend import Array, xp
-from minift.ops.elementwise import one_dtype
+from minift.ops.elementwise import in_float32, one_dtype
 from minift.ops.shape import _getitem, squeeze, unsqueeze
 from minift.tensor import Tensor
 
@@ -292,6 +292,7 @@ def max_pool2d(
     return _max_pool(x, kernel=kernel, geometry=geometry)
 
 
+@in_float32
 def avg_pool2d(
     x: Any, kernel_size: int | Pair, stride: int | Pair | None = None, padding: int | Pair = 0
 ) -> Tensor:
