@@ -36,14 +36,19 @@ from minift import set_num_threads
 from minift.autograd import Op
 
 OPS = ["elementwise", "reduce", "shape", "products", "neural", "conv", "losses"]
-KERNELS = ["attention", "dropout", "gelu", "layer_norm", "linear", "rows"]
+KERNELS = [
+    "attention", "batch_norm", "conv", "dropout", "gelu", "layer_norm", "linear", "patches",
+    "pooling", "rows",
+]  # fmt: skip
 
 # Functions that are derivatives, or parts of them, from their first line to their last.
 WHOLE = {
     "unbroadcast", "_fit", "_share", "sign", "_spread", "_power_of_number", "_add_windows",
     "column_sums", "_to_shape", "_backward", "_masked",
     "scores", "exponentials", "dropped", "forward", "backward_of_group", "_add_product",
-    "var", "logsumexp", "min", "silu", "avg_pool2d", "batch_norm",
+    "_image_of", "_kernel_of", "_correlate", "fill", "below", "inside", "_patches", "_channel_sums",
+    "_along", "_summed", "_with_bias", "_of_largest",
+    "var", "logsumexp", "min", "silu", "batch_norm",
     "cross_entropy", "nll_loss", "focal_loss", "_reduced_rows", "mse_loss", "l1_loss",
     "binary_cross_entropy_with_logits", "info_nce", "_unit_rows", "kl_normal",
 }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from minift import kernels
 from minift.autograd import Op
 from minift.kernels.tiles import TILE, tiles
-from minift.ops import neural, products
+from minift.ops import conv, neural, products
 
 rng = np.random.default_rng(3)
 
@@ -28,6 +29,65 @@ CORE = {name: value for name, value in ATTENTION.items() if name != "heads"}
 QKV = (normal(1, 2, 300, 8), normal(1, 2, 515, 8), normal(1, 2, 515, 4))  # more than one block
 MASK = np.where(rng.random((300, 515)) < 0.3, -math.inf, normal(300, 515))
 MASK[7] = -math.inf
+
+
+def convolutions() -> Iterator[tuple[Op, tuple[np.ndarray, ...], dict[str, Any]]]:
+    """All three maps, for kernels of one pixel up to larger than the image, at odd sizes."""
+    for batch, size, kernel, (O, C), *settings in [
+        (3, (5, 7), (3, 3), (4, 3), (1, 1), (1, 1), (1, 1), 1),
+        (2, (5, 7), (3, 2), (6, 4), (2, 2), (1, 0), (1, 1), 2),
+        (2, (8, 7), (2, 3), (4, 4), (3, 3), (1, 2), (2, 1), 4),  # a stride leaves pixels out
+        (2, (6, 5), (1, 1), (3, 2), (1, 1), (0, 0), (1, 1), 1),
+        (2, (6, 5), (1, 1), (3, 2), (2, 3), (0, 0), (1, 1), 1),
+        (2, (3, 2), (5, 4), (2, 3), (1, 1), (2, 1), (1, 1), 1),  # a kernel larger than the image
+        (2, (4, 4), (3, 3), (2, 2), (1, 2), (3, 4), (1, 3), 1),  # rows that see padding alone
+        (2, (1, 9), (1, 3), (2, 4), (1, 2), (0, 1), (1, 2), 2),  # conv1d
+        (70, (4, 5), (3, 3), (3, 2), (2, 1), (1, 1), (1, 1), 1),  # many images in a tile
+        (2, (37, 120), (3, 3), (6, 32), (1, 1), (1, 1), (1, 1), 1),  # some rows in a tile
+        (1, (69, 120), (3, 3), (4, 32), (2, 2), (1, 1), (1, 1), 1),
+        (9, (18, 17), (4, 4), (32, 16), (2, 2), (1, 1), (1, 1), 1),
+        (3, (8, 9), (1, 1), (3, 2), (1, 1), (0, 0), (1, 1), 1),  # windows side by side
+        (2, (16, 27), (2, 3), (6, 4), (2, 3), (0, 0), (1, 1), 2),
+        (3, (17, 27), (2, 3), (3, 2), (2, 3), (0, 0), (1, 1), 1),  # a row is left over
+        (2, (8, 9), (1, 1), (3, 2), (1, 1), (1, 0), (1, 1), 1),  # windows of padding alone
+        (2, (16, 24), (2, 2), (3, 2), (2, 2), (0, 0), (2, 1), 1),
+        (2, (10, 11), (3, 2), (3, 2), (1, 1), (0, 0), (1, 1), 1),
+    ]:
+        geometry = conv.Geometry(*settings)
+        x, w = normal(batch, C, *size), normal(O, C // geometry.groups, *kernel)
+        g = normal(batch, O, *geometry.output_size(size, kernel))
+        yield conv._convolve, (x, w), {"geometry": geometry}
+        yield conv._convolve, (x, w, normal(O)), {"geometry": geometry}
+        yield conv._to_image, (g, w), {"size": size, "geometry": geometry}
+        yield conv._to_image, (g, w, normal(C)), {"size": size, "geometry": geometry}
+        yield conv._to_kernel, (x, g), {"kernel": kernel, "geometry": geometry}
+
+
+def poolings() -> Iterator[tuple[Op, tuple[np.ndarray, ...], dict[str, Any]]]:
+    for shape, kernel, stride, padding in [
+        ((2, 3, 6, 5), (2, 2), (2, 2), (0, 0)),
+        ((2, 3, 6, 5), (3, 2), (1, 2), (1, 0)),
+        ((2, 1, 7, 9), (2, 3), (3, 1), (1, 1)),
+        ((1, 2, 4, 3), (4, 3), (4, 3), (0, 0)),
+        ((1, 1, 1, 2), (3, 4), (1, 1), (1, 2)),  # windows larger than the image
+        ((60, 8, 32, 32), (2, 2), (2, 2), (0, 0)),  # enough for two threads
+    ]:
+        geometry = conv.Geometry(stride, padding, (1, 1), 1)
+        settings = {"kernel": kernel, "geometry": geometry}
+        steps = rng.integers(0, 3, shape).astype(float)  # with ties
+        yield conv._max_pool, (steps,), settings
+        yield conv._window_means, (normal(*shape),), settings
+        g = normal(*shape[:2], *geometry.output_size(shape[2:], kernel))
+        yield conv._from_means, (g,), {**settings, "size": shape[2:]}
+
+
+def batches() -> Iterator[tuple[Op, tuple[np.ndarray, ...], dict[str, Any]]]:
+    for shape in [(5, 3), (4, 3, 7), (3, 2, 5, 4), (40, 16, 30, 30)]:
+        C = shape[1]
+        moments = np.stack([rng.standard_normal(C), rng.random(C) + 0.5])
+        yield neural._channel_moments, (normal(*shape) * 3 + 5,), {}
+        yield neural._standardize, (normal(*shape), moments, normal(C), normal(C)), {"eps": 0.1}
+
 
 CASES: list[tuple[Op, tuple[np.ndarray, ...], dict[str, Any]]] = [
     (neural._gelu, (normal(7, 5) * 3,), {}),
@@ -60,6 +120,9 @@ CASES: list[tuple[Op, tuple[np.ndarray, ...], dict[str, Any]]] = [
     (neural._attention, QKV, {**CORE, "mask": MASK}),
     (neural._attention, QKV, {**CORE, "dropout": 0.3, "key": (5, 6)}),
     (neural._attention, (QKV[0] * 40, *QKV[1:]), {**CORE, "mask": MASK}),
+    *convolutions(),
+    *poolings(),
+    *batches(),
 ]
 
 
@@ -91,7 +154,7 @@ def test_kernel_equals_plain_formula(
 
 
 def test_every_kernel_is_tested_here() -> None:
-    ops = [*vars(neural).values(), *vars(products).values()]
+    ops = [*vars(neural).values(), *vars(products).values(), *vars(conv).values()]
     fused = {op.name for op in ops if isinstance(op, Op) and op.fused}
     assert fused == {op.name for op, _, _ in CASES}
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
 import minift as mf
+from minift import functional as F
 from minift.kernels import threads
 from minift.models import BertConfig, BertForSequenceClassification
 
@@ -26,7 +27,7 @@ def as_before() -> Iterator[None]:
     mf.set_num_threads(before)
 
 
-def gradients(n: int) -> list[np.ndarray]:
+def of_text(n: int) -> list[np.ndarray]:
     """Logits and all gradients of a BERT with dropout, on `n` threads."""
     mf.set_num_threads(n)
     mf.manual_seed(1)
@@ -39,14 +40,33 @@ def gradients(n: int) -> list[np.ndarray]:
     return [logits.numpy(), *(p.grad.numpy() for p in model.parameters())]
 
 
-def test_the_number_of_threads_changes_roundings_only() -> None:
+def of_images(n: int) -> list[np.ndarray]:
+    """What pooling, convolution and batch normalisation give, and all gradients."""
+    mf.set_num_threads(n)
+    draw = np.random.default_rng(5).standard_normal
+    shapes = [(48, 8, 36, 32), (24, 8, 3, 3), (24,), (24,), (24, 8, 4, 4), (8,)]
+    leaves = [mf.Tensor(draw(shape, np.float32), requires_grad=True) for shape in shapes]
+    x, weight, scale, shift, back, bias = leaves
+    y = F.conv2d(F.max_pool2d(x, 2), weight, shift, padding=1)
+    y = F.batch_norm(y, mf.zeros(24), mf.ones(24), scale, shift, training=True)
+    y = F.avg_pool2d(F.conv_transpose2d(y, back, bias, 2, 1), 3)
+    (y * y).sum().backward()
+    return [y.numpy(), *(leaf.grad.numpy() for leaf in leaves)]
+
+
+Gradients = Callable[[int], list[np.ndarray]]
+
+
+@pytest.mark.parametrize("gradients", [of_text, of_images])
+def test_the_number_of_threads_changes_roundings_only(gradients: Gradients) -> None:
     one = gradients(1)
     for n in (2, 3):
         for a, b in zip(gradients(n), one, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=2e-6 * max(1, np.abs(b).max()))
 
 
-def test_the_same_number_of_threads_gives_the_same_bits() -> None:
+@pytest.mark.parametrize("gradients", [of_text, of_images])
+def test_the_same_number_of_threads_gives_the_same_bits(gradients: Gradients) -> None:
     for a, b in zip(gradients(2), gradients(2), strict=True):
         np.testing.assert_array_equal(a, b)
 

@@ -17,9 +17,8 @@ import numpy as np
 from minift import kernels
 from minift.autograd import beside, check_one_device, op
 from minift.backend import Array, device_of, random, scatter_add, to_device, xp
-from minift.ops.elementwise import erf, in_float32
+from minift.ops.elementwise import astype, at_least_float32, erf, in_float32, one_dtype
 from minift.ops.products import _linear, linear_operands
-from minift.ops.reduce import mean, var
 from minift.ops.shape import concatenate, one_axis, reshape
 from minift.tensor import Tensor, as_array
 
@@ -187,20 +186,55 @@ def batch_norm(
     x = x if isinstance(x, Tensor) else Tensor(x)
     if x.ndim < 2 or x.shape[1] != running_mean.shape[0]:
         raise ValueError(f"batch_norm: {running_mean.shape[0]} channels do not fit {x.shape}")
-    axes = (0, *range(2, x.ndim))
-    across = (1, -1) + (1,) * (x.ndim - 2)  # (1, C, 1, ...)
+    wide = at_least_float32(x)
     if training:
         n = x.size // x.shape[1]
         if n < 2:
             raise ValueError(f"batch_norm: training needs 2 values a channel, got {x.shape}")
-        mu, sigma2 = mean(x, axis=axes), var(x, axis=axes)
-        for running, seen in ((running_mean, mu.data), (running_var, sigma2.data * (n / (n - 1)))):
-            running.data += momentum * (seen - running.data)
+        moments = _channel_moments(wide)
+        for running, seen in ((running_mean, moments.data[0]), (running_var, moments.data[1])):
+            unbiased = n / (n - 1) if running is running_var else 1
+            running.data += momentum * (seen * unbiased - running.data)
     else:
-        mu, sigma2 = running_mean, running_var
-    y = (x - reshape(mu, across)) / (reshape(sigma2, across) + eps) ** 0.5
-    y = y if weight is None else y * reshape(weight, across)
-    return y if bias is None else y + reshape(bias, across)
+        moments = Tensor(xp(x.data).stack([running_mean.data, running_var.data]))
+    weight = xp(x.data).ones_like(running_mean.data) if weight is None else weight
+    bias = xp(x.data).zeros_like(running_mean.data) if bias is None else bias
+    tensors = [v if isinstance(v, Tensor) else Tensor(v) for v in (wide, moments, weight, bias)]
+    y = _standardize(*one_dtype(*tensors), eps=eps)
+    return y if wide is x else astype(y, x.dtype)
+
+
+@op(fused=kernels.channel_moments)
+def _channel_moments(x):
+    """Mean and variance of each channel: (B, C, ...) -> (2, C)."""
+    C, axes, across = _channels(x)
+    n = x.size // C
+    mu = x.sum(axis=axes, keepdims=True) / n  # (1, C, 1, ...)
+    centred = x - mu
+    sigma2 = (centred * centred).sum(axis=axes) / n  # (C,)
+    y = _concatenated([mu.reshape((C,)), sigma2]).reshape((2, C))
+    return y, (lambda g: (g[0].reshape(across) + 2 * centred * g[1].reshape(across)) / n,)
+
+
+@op(fused=kernels.standardize)
+def _standardize(x, moments, weight, bias, *, eps):
+    """(x − mean)/√(variance + eps)·weight + bias for each channel."""
+    C, axes, across = _channels(x)
+    centred = x - moments[0].reshape(across)
+    rstd = (moments[1] + eps) ** -0.5  # (C,)
+    scale = rstd * weight
+
+    def backward(g, wanted):
+        along, level = (g * centred).sum(axis=axes), g.sum(axis=axes)  # (C,)
+        to_moments = _concatenated([-level * scale, -0.5 * along * weight * rstd**3])
+        return g * scale.reshape(across), to_moments.reshape((2, C)), along * rstd, level
+
+    return centred * scale.reshape(across) + bias.reshape(across), backward
+
+
+def _channels(x: Any) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
+    """Of (B, C, ...): C, the other axes, and the shape of one number a channel."""
+    return x.shape[1], (0, *range(2, x.ndim)), (1, -1) + (1,) * (x.ndim - 2)
 
 
 # ---- noise --------------------------------------------------------------------------------------
