@@ -143,19 +143,21 @@ TASKS = {"overhead": overhead, "memory": step_memory, "import": import_seconds}
 # ---- the processes, in turn ---------------------------------------------------------------------
 
 
-def measure(task: str, library: str) -> dict[str, float]:
-    command = [sys.executable, "-m", "benchmarks.engine", "--worker", task, library]
+def measure(task: str, library: str, module: str) -> dict[str, float]:
+    command = [sys.executable, "-m", module, "--worker", task, library]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return json.loads(output.splitlines()[-1])
 
 
-def compare(task: str, rounds: int) -> dict[str, dict[str, list[float]]]:
+def compare(
+    task: str, rounds: int, module: str = "benchmarks.engine"
+) -> dict[str, dict[str, list[float]]]:
     """figure -> library -> values, one per round."""
     found: dict[str, dict[str, list[float]]] = {}
     for n in range(rounds):
         order = ["minift", "torch"] if n % 2 == 0 else ["torch", "minift"]
         for library in order:
-            for figure, value in measure(task, library).items():
+            for figure, value in measure(task, library, module).items():
                 found.setdefault(figure, {}).setdefault(library, []).append(value)
     return found
 

@@ -28,6 +28,7 @@ from minift.factories import (
 )
 from minift.gradcheck import GradientError, gradcheck
 from minift.hub import load_weights, save_weights
+from minift.kernels import get_num_threads, set_num_threads
 from minift.models import load
 from minift.ops import concatenate, einsum, stack, where
 from minift.tensor import Tensor, no_grad
@@ -50,6 +51,7 @@ __all__ = [
     "full",
     "full_like",
     "functional",
+    "get_num_threads",
     "grad",
     "gradcheck",
     "load",
@@ -70,6 +72,7 @@ __all__ = [
     "randn",
     "randn_like",
     "save_weights",
+    "set_num_threads",
     "stack",
     "where",
     "zeros",

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import functools
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from minift import backend, kernels
 from minift.backend import Array
-from minift.tape import Node, Tape, recording
+from minift.tape import Node, Tape, Version, recording
 from minift.tensor import Tensor, as_array
 
 Source: TypeAlias = Node | Tensor  # where a gradient goes: an interior node or a leaf
@@ -45,19 +45,20 @@ class Op:
         self.name = plain.__name__.strip("_")
 
     def __call__(self, *inputs: Any, **settings: Any) -> Tensor:
-        arrays = []
+        arrays: list[Any] = []
+        sources: list[Any] = []  # the node of an interior tensor, a leaf, an array or a number
         tracked = []
-        for i, x in enumerate(inputs):
+        for x in inputs:
             if isinstance(x, Tensor):
                 if x._requires_grad and Tape.recording:
-                    tracked.append(i)
+                    tracked.append(len(arrays))
                 arrays.append(x._data)
-            elif x is None or type(x) is float or type(x) is int or type(x) is bool:
-                arrays.append(x)
-            elif isinstance(x, np.generic):
-                arrays.append(x.item())
+                sources.append(x._node or x)
             else:
-                arrays.append(as_array(x))
+                if not (x is None or type(x) is float or type(x) is int or type(x) is bool):
+                    x = x.item() if isinstance(x, np.generic) else as_array(x)
+                arrays.append(x)
+                sources.append(x)
         value, derivatives = self._apply(arrays, settings)
         node = None
         if tracked:
@@ -65,9 +66,7 @@ class Op:
             node.order = next(Tape.clock)
             node.op = self
             node.settings = settings
-            node.inputs = tuple(
-                [(x._node or x) if isinstance(x, Tensor) else a for x, a in zip(inputs, arrays)]
-            )
+            node.inputs = sources
             node.tracked = tracked
             node.derivatives = derivatives
             node.shape = value.shape
@@ -132,22 +131,25 @@ def op(
 
 def _result(value: Array, node: Node | None, inputs: tuple[Any, ...]) -> Tensor:
     """Wrap an op's value; a view shares the version of the tensor whose memory it shows."""
-    version = None
-    for x in inputs:
-        if isinstance(x, Tensor) and _shows_memory_of(value, x._data):
-            version = x._version
     tensor = Tensor.__new__(Tensor)
-    tensor._become(value, node, version)
+    tensor._data, tensor._node, tensor._requires_grad = value, node, node is not None
+    tensor.grad = None
+    tensor._version = _version_of(value, inputs) or Version()
     if node is not None:
         node.version = tensor._version
         node.output = weakref.ref(tensor)
     return tensor
 
 
-def _shows_memory_of(view: Array, array: Array) -> bool:
-    return view is array or (
-        view.base is not None and (view.base is array or view.base is array.base)
-    )
+def _version_of(value: Array, inputs: tuple[Any, ...]) -> Version | None:
+    """The version of the input whose memory `value` shows, if there is one."""
+    base = value.base
+    for x in inputs:
+        if isinstance(x, Tensor):
+            array = x._data
+            if value is array or (base is not None and (base is array or base is array.base)):
+                return x._version
+    return None
 
 
 def check_one_device(name: str, *arrays: Any) -> None:
@@ -250,20 +252,25 @@ def _walk(
         _add(gradients, owned, t._node or t, g)
     kept = None if targets is None else {id(t._node or t) for t in targets}
     nodes = nodes_before(outputs)
-    wanted = _wanted_inputs(nodes, kept)
-    replayed = _replay(nodes, wanted) if create_graph else {}
+    wanted = None if kept is None else _wanted_inputs(nodes, kept)
+    replayed = _replay(nodes, wanted) if create_graph and wanted is not None else {}
     with recording(create_graph):
-        while nodes:
-            node = nodes.pop()
-            if not wanted[id(node)] or id(node) not in gradients:
+        for node in reversed(nodes):
+            needed = node.tracked if wanted is None else wanted[id(node)]
+            if not needed or id(node) not in gradients:
                 continue
             g = gradients[id(node)][1]
             if kept is None or id(node) not in kept:
                 del gradients[id(node)]
-            _check_not_overwritten(node, wanted[id(node)], read_again=create_graph)
+            if Tape.last_write > node.order:
+                _check_not_overwritten(node, needed, read_again=create_graph)
             derivatives = replayed[id(node)][1] if create_graph else node.derivatives
-            for i, gi in _apply_derivatives(node, derivatives, g, wanted[id(node)]):
-                _add(gradients, owned, node.inputs[i], gi)
+            if callable(derivatives):
+                joint = derivatives(g, [i in needed for i in range(len(node.inputs))])
+            for i in needed:
+                gi = joint[i] if callable(derivatives) else derivatives[i](g)
+                source = node.inputs[i]
+                _add(gradients, owned, source, _checked(gi, source, node.op.name, i))
             if not create_graph:
                 node.derivatives = node.inputs = None
     return gradients
@@ -307,10 +314,8 @@ def nodes_before(outputs: Sequence[Tensor]) -> list[Node]:
     return [found[order] for order in sorted(found)]
 
 
-def _wanted_inputs(nodes: list[Node], kept: set[int] | None) -> dict[int, list[int]]:
-    """For each node, which inputs lead to something kept (all tracked ones if kept is None)."""
-    if kept is None:
-        return {id(node): node.tracked for node in nodes}
+def _wanted_inputs(nodes: list[Node], kept: set[int]) -> dict[int, list[int]]:
+    """For each node, which inputs lead to something kept."""
     wanted: dict[int, list[int]] = {}
     for node in nodes:  # oldest first: an input's own entry is there before it is asked for
         ids = [(i, id(node.inputs[i])) for i in node.tracked]
@@ -340,23 +345,15 @@ def _replay(nodes: list[Node], wanted: dict[int, list[int]]) -> dict[int, tuple[
     return replayed
 
 
-def _apply_derivatives(
-    node: Node, derivatives: Any, g: Any, wanted: list[int]
-) -> Iterator[tuple[int, Any]]:
-    """(input number, its gradient) for each wanted input of the node, checked."""
-    inputs = node.inputs
-    if callable(derivatives):
-        gradients = derivatives(g, [i in wanted for i in range(len(inputs))])
-    for i in wanted:
-        gi = gradients[i] if callable(derivatives) else derivatives[i](g)
-        source = inputs[i]
-        shape, dtype = getattr(gi, "shape", None), getattr(gi, "dtype", None)
-        if shape != source.shape or dtype != source.dtype:
-            raise ValueError(
-                f"{node.op.name}: the derivative of input {i} returned {_described(gi)}, "
-                f"the input is {source.dtype} {source.shape}"
-            )
-        yield i, np.asarray(gi) if isinstance(gi, np.generic) else gi
+def _checked(g: Any, source: Source, name: str, i: int) -> Any:
+    """The gradient of input `i`, an array of its shape and dtype. Raises ValueError if not."""
+    shape, dtype = getattr(g, "shape", None), getattr(g, "dtype", None)
+    if shape != source.shape or dtype != source.dtype:
+        raise ValueError(
+            f"{name}: the derivative of input {i} returned {_described(g)}, "
+            f"the input is {source.dtype} {source.shape}"
+        )
+    return np.asarray(g) if isinstance(g, np.generic) else g
 
 
 def _described(g: Any) -> str:
@@ -384,8 +381,6 @@ def _add(gradients: Gradients, owned: set[int], source: Source, g: Any) -> None:
 def _check_not_overwritten(node: Node, wanted: list[int], read_again: bool) -> None:
     """Raise if memory that a wanted derivative still needs was written after the op ran; with
     `read_again` (create_graph runs the op a second time) if any of its inputs was."""
-    if Tape.last_write < node.order:
-        return
     derivatives = node.derivatives
     used = [derivatives] if callable(derivatives) else [derivatives[i] for i in wanted]
     for source in (*node.inputs, node):

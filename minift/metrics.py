@@ -1,7 +1,8 @@
 """Numbers that judge a model, and how sure they are.
 
-Classes are integers 0, 1, 2, ...; `y_true` comes first, as in scikit-learn, with whose results
-these agree. A class that nobody predicted has precision 0, one that never occurs recall 0.
+Classes are integers 0, 1, 2, ...; several labels a row are zeros and ones (n, L). `y_true` comes
+first, as in scikit-learn, with whose results these agree. A class that nobody predicted has
+precision 0, one that never occurs recall 0.
 
 Not here: losses (`minift.objectives`).
 """
@@ -41,12 +42,7 @@ def precision_recall_f1(
     F1 = 2 right / (predicted + true). Where a denominator is 0, so is the number.
     """
     confusion = confusion_matrix(y_true, y_pred, num_classes)
-    right, true, predicted = np.diag(confusion), confusion.sum(1), confusion.sum(0)
-    return (
-        right / np.maximum(predicted, 1),
-        right / np.maximum(true, 1),
-        2 * right / np.maximum(predicted + true, 1),
-    )
+    return _rates(np.diag(confusion), confusion.sum(1), confusion.sum(0))
 
 
 def macro_f1(y_true: ArrayLike, y_pred: ArrayLike) -> float:
@@ -54,6 +50,60 @@ def macro_f1(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     confusion = confusion_matrix(y_true, y_pred)
     occurs = confusion.sum(0) + confusion.sum(1) > 0
     return float(np.mean(precision_recall_f1(y_true, y_pred)[2][occurs]))
+
+
+def label_precision_recall_f1(
+    y_true: ArrayLike, y_pred: ArrayLike
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The same of each label where a row may have several: (n, L) of zeros and ones -> (L,)."""
+    true, predicted = _label_pairs(y_true, y_pred)
+    return _rates((true & predicted).sum(0), true.sum(0), predicted.sum(0))
+
+
+def micro_f1(y_true: ArrayLike, y_pred: ArrayLike) -> float:
+    """F1 of all labels of all rows thrown together, (n, L): every occurrence weighs the same."""
+    true, predicted = _label_pairs(y_true, y_pred)
+    return float(_rates((true & predicted).sum(), true.sum(), predicted.sum())[2])
+
+
+def exact_match(y_true: ArrayLike, y_pred: ArrayLike) -> float:
+    """Share of the rows (n, L) that have every label right, and no other."""
+    true, predicted = _label_pairs(y_true, y_pred)
+    return float((true == predicted).all(axis=1).mean())
+
+
+def mean_absolute_error(y_true: ArrayLike, y_pred: ArrayLike) -> float:
+    """Mean of |true - predicted|, in the unit of the labels."""
+    true, predicted = _number_pairs(y_true, y_pred)
+    return float(np.abs(true - predicted).mean())
+
+
+def mean_squared_error(y_true: ArrayLike, y_pred: ArrayLike) -> float:
+    """Mean of (true - predicted)²."""
+    true, predicted = _number_pairs(y_true, y_pred)
+    return float(((true - predicted) ** 2).mean())
+
+
+def r2_score(y_true: ArrayLike, y_pred: ArrayLike) -> float:
+    """1 - mean squared error / variance of the true ones: 0 for guessing their mean.
+
+    NaN if all true numbers are equal, so that there is no variance to explain.
+    """
+    true, predicted = _number_pairs(y_true, y_pred)
+    variance = true.var()
+    return float(1 - ((true - predicted) ** 2).mean() / variance) if variance else math.nan
+
+
+def pearson(y_true: ArrayLike, y_pred: ArrayLike) -> float:
+    """Linear correlation, in [-1, 1]; NaN if either side does not vary."""
+    a, b = (x - x.mean() for x in _number_pairs(y_true, y_pred))
+    lengths = math.sqrt((a**2).sum() * (b**2).sum())
+    return float((a * b).sum() / lengths) if lengths else math.nan
+
+
+def spearman(y_true: ArrayLike, y_pred: ArrayLike) -> float:
+    """Correlation of the ranks: whether the order is right. Equal numbers share their mean rank."""
+    return pearson(*(_ranks(x) for x in _number_pairs(y_true, y_pred)))
 
 
 def perplexity(mean_nll: float) -> float:
@@ -126,6 +176,39 @@ def _class_pairs(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[np.ndarray, np.n
     if len(pair[0]) != len(pair[1]):
         raise ValueError(f"metrics: {len(pair[0])} true classes against {len(pair[1])} predicted")
     return pair[0].astype(np.int64), pair[1].astype(np.int64)
+
+
+def _rates(right: ArrayLike, true: ArrayLike, predicted: ArrayLike) -> tuple:
+    """Precision, recall and F1 from counts."""
+    r, t, p = (np.asarray(counts) for counts in (right, true, predicted))
+    return r / np.maximum(p, 1), r / np.maximum(t, 1), 2 * r / np.maximum(p + t, 1)
+
+
+def _label_pairs(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    pair = np.asarray(y_true), np.asarray(y_pred)
+    for labels in pair:
+        if labels.ndim != 2 or not len(labels) or not np.isin(labels, (0, 1)).all():
+            raise ValueError(
+                f"metrics: labels must be zeros and ones (n, L) with n > 0, got {labels.dtype} of "
+                f"shape {labels.shape}"
+            )
+    if pair[0].shape != pair[1].shape:
+        raise ValueError(f"metrics: labels {pair[0].shape} against {pair[1].shape} predicted")
+    return pair[0].astype(bool), pair[1].astype(bool)
+
+
+def _number_pairs(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    true, predicted = (_finite_row("metrics", numbers, 1) for numbers in (y_true, y_pred))
+    if len(true) != len(predicted):
+        raise ValueError(f"metrics: {len(true)} true numbers against {len(predicted)} predicted")
+    return true, predicted
+
+
+def _ranks(numbers: np.ndarray) -> np.ndarray:
+    """1 for the smallest; of equal numbers each gets the mean of their places."""
+    _, place, counts = np.unique(numbers, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    return (last - (counts - 1) / 2)[place]
 
 
 def _finite_row(name: str, values: ArrayLike, least: int) -> np.ndarray:

@@ -76,7 +76,7 @@ class Node:
     order: int  # on the clock
     op: Op
     settings: dict[str, Any]
-    inputs: Any  # tuple: the Node of an interior tensor, leaf Tensor, array or number; None: freed
+    inputs: Any  # list: the Node of an interior tensor, leaf Tensor, array or number; None: freed
     tracked: list[int]  # which inputs require a gradient
     derivatives: Any  # one function per input, or one for all: (g, wanted) -> gradients
     shape: tuple[int, ...]

@@ -17,7 +17,7 @@ import pytest
 import strict
 from gpu import pretend
 
-from minift.backend import cuda
+from minift.backend import cuda, trouble
 
 PRETENDED = os.environ.get("MINIFT_PRETEND_GPU") == "1"
 REQUIRED = os.environ.get("MINIFT_REQUIRE_ORACLES") == "1"
@@ -43,6 +43,7 @@ def device(request: pytest.FixtureRequest) -> Iterator[str]:
         need_cuda()
     yield request.param
     pretend.check()
+    trouble.check()  # none is left to the next test
 
 
 @pytest.fixture

@@ -261,6 +261,13 @@ TABLE: dict[str, list[Case]] = {
             lambda x: F.gelu(x, "tanh"), lambda t, x: t.nn.functional.gelu(x, approximate="tanh")
         ),
     ],
+    "linear_gelu": one(
+        F.linear_gelu,
+        lambda t, x, w, b: t.nn.functional.gelu(t.nn.functional.linear(x, w, b)),
+        normal(2, 3, 4),
+        normal(5, 4),
+        normal(5),
+    ),
     "silu": each(F.silu, lambda t, x: t.nn.functional.silu(x)),
     "softplus": each(F.softplus, lambda t, x: t.nn.functional.softplus(x)),
     "clip": [

@@ -5,7 +5,16 @@ import json
 
 import numpy as np
 import pytest
-from oracle import oracle
+from compare import (
+    PRECISIONS,
+    assert_close,
+    assert_same_gradients,
+    opened,
+    to_torch,
+    torch,
+    transformers,
+    twin_of,
+)
 
 from minift import ops
 from minift.backend import random, to_device
@@ -13,16 +22,14 @@ from minift.models import (
     AutoModelForSequenceClassification,
     BertConfig,
     BertForMaskedLM,
+    BertForPreTraining,
+    BertForQuestionAnswering,
     BertForSequenceClassification,
+    BertForTokenClassification,
     BertModel,
 )
 from minift.models.bert import mean_over_tokens
 from minift.tensor import Tensor
-
-torch = oracle("torch")
-transformers = oracle("transformers")
-transformers.logging.set_verbosity_error()
-transformers.logging.disable_progress_bar()
 
 SIZES = {
     "vocab_size": 50,
@@ -38,7 +45,6 @@ CASES = {
     "one layer, one head": {**SIZES, "num_hidden_layers": 1, "num_attention_heads": 1},
     "other sizes": {**SIZES, "hidden_size": 16, "num_attention_heads": 4, "layer_norm_eps": 1e-5},
 }
-PRECISIONS = [(np.float64, 1e-10), (np.float32, 1e-5)]
 
 
 def config_of(case="small", **more):
@@ -57,40 +63,6 @@ def text_batch(padded=True):
 
 def their_config(config):
     return transformers.BertConfig(**{**config.to_dict(), "attn_implementation": "eager"})
-
-
-def twin_of(theirs, ours, dtype, device):
-    """Spread weights widely, so that no part of the model is close to linear, and copy them."""
-    torch.manual_seed(0)
-    for name, p in theirs.named_parameters():
-        torch.nn.init.normal_(p, mean=1.0 if "LayerNorm.weight" in name else 0.0, std=0.3)
-    theirs.to(getattr(torch, np.dtype(dtype).name)).eval()
-    for p in ours.parameters():
-        p.data = p.data.astype(dtype)
-    ours.load_state_dict({name: p.detach().numpy() for name, p in theirs.named_parameters()})
-    return ours.to(device).eval()
-
-
-def to_torch(batch):
-    return {name: torch.tensor(value) for name, value in batch.items()}
-
-
-def assert_close(ours, theirs, tolerance, name=""):
-    """Close relative to the largest entry: small ones are differences of large ones."""
-    theirs = np.asarray(theirs)
-    scale = max(np.abs(theirs).max(), 1e-3)
-    np.testing.assert_allclose(ours / scale, theirs / scale, rtol=0, atol=tolerance, err_msg=name)
-
-
-def assert_same_gradients(ours, theirs, tolerance):
-    gradients = {name: p.grad for name, p in theirs.named_parameters()}
-    assert sorted(gradients) == sorted(name for name, _ in ours.named_parameters())
-    for name, p in ours.named_parameters():
-        assert p.grad.dtype == p.dtype
-        if name.endswith("key.bias"):  # softmax does not see it: only rounding is left
-            assert np.abs(p.grad.numpy()).max() < tolerance
-        else:
-            assert_close(p.grad.numpy(), gradients[name], tolerance, name)
 
 
 # ------------------------------------------------------------------------- against transformers
@@ -141,6 +113,107 @@ def test_classification_has_the_logits_loss_and_gradients_of_transformers(
     loss.backward()
     assert_close(loss.numpy(), expected.loss.detach(), tolerance)
     assert_same_gradients(ours, theirs, tolerance)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
+@pytest.mark.parametrize("problem", ["multi_label_classification", "regression"])
+def test_several_labels_and_numbers_have_the_loss_and_gradients_of_transformers(
+    problem, dtype, tolerance, device
+):
+    config, batch = config_of(num_labels=4, problem_type=problem), text_batch()
+    theirs = transformers.BertForSequenceClassification(their_config(config))
+    ours = twin_of(theirs, BertForSequenceClassification(config), dtype, device)
+    target = np.random.default_rng(3).integers(0, 2, (3, 4)).astype(dtype)
+    loss_of = {
+        "multi_label_classification": ops.binary_cross_entropy_with_logits,
+        "regression": ops.mse_loss,
+    }[problem]
+    expected = theirs(**to_torch(batch), labels=torch.tensor(target))
+    expected.loss.backward()
+    loss = loss_of(ours(**batch), Tensor(target, device=device))
+    loss.backward()
+    assert_close(loss.numpy(), expected.loss.detach(), tolerance)
+    assert_same_gradients(ours, theirs, tolerance)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
+def test_pre_training_has_the_logits_loss_and_gradients_of_transformers(dtype, tolerance, device):
+    config, batch = config_of(), text_batch()
+    theirs = transformers.BertForPreTraining(their_config(config))
+    ours = twin_of(theirs, BertForPreTraining(config), dtype, device)
+    labels = np.where(batch["attention_mask"] == 1, batch["input_ids"][:, ::-1], -100)
+    follows = np.array([0, 1, 1])
+    expected = theirs(
+        **to_torch(batch), labels=torch.tensor(labels), next_sentence_label=torch.tensor(follows)
+    )
+    expected.loss.backward()
+    words, answers = ours(**batch)
+    assert_close(answers.numpy(), expected.seq_relationship_logits.detach(), tolerance)
+    places = np.flatnonzero(labels != -100)
+    few, _ = ours(**batch, positions=places)
+    assert_close(few.numpy(), words.numpy().reshape(-1, 50)[places], tolerance)
+    loss = ops.cross_entropy(words, labels.tolist()) + ops.cross_entropy(answers, follows.tolist())
+    loss.backward()
+    assert_close(loss.numpy(), expected.loss.detach(), tolerance)
+    assert_same_gradients(ours, theirs, tolerance)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
+def test_token_labels_have_the_logits_loss_and_gradients_of_transformers(dtype, tolerance, device):
+    config, batch = config_of(num_labels=5), text_batch()
+    theirs = transformers.BertForTokenClassification(their_config(config))
+    ours = twin_of(theirs, BertForTokenClassification(config), dtype, device)
+    labels = np.where(batch["attention_mask"] == 1, batch["input_ids"] % 5, -100)
+    expected = theirs(**to_torch(batch), labels=torch.tensor(labels))
+    expected.loss.backward()
+    logits = ours(**batch)
+    real = labels != -100
+    assert_close(logits.numpy()[real], expected.logits.detach().numpy()[real], tolerance)
+    loss = ops.cross_entropy(logits, labels.tolist())
+    loss.backward()
+    assert_close(loss.numpy(), expected.loss.detach(), tolerance)
+    assert_same_gradients(ours, theirs, tolerance)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
+def test_answers_have_the_logits_loss_and_gradients_of_transformers(dtype, tolerance, device):
+    config, batch = config_of(), text_batch(padded=False)
+    theirs = transformers.BertForQuestionAnswering(their_config(config))
+    ours = twin_of(theirs, BertForQuestionAnswering(config), dtype, device)
+    first, last = np.array([1, 0, 3]), np.array([2, 6, 3])
+    expected = theirs(
+        **to_torch(batch), start_positions=torch.tensor(first), end_positions=torch.tensor(last)
+    )
+    expected.loss.backward()
+    starts, ends = ours(**batch)
+    assert_close(starts.numpy(), expected.start_logits.detach(), tolerance)
+    assert_close(ends.numpy(), expected.end_logits.detach(), tolerance)
+    loss = (ops.cross_entropy(starts, first.tolist()) + ops.cross_entropy(ends, last.tolist())) / 2
+    loss.backward()
+    assert_close(loss.numpy(), expected.loss.detach(), tolerance)
+    unseen = ("qa_outputs.bias", "layer.1.output.LayerNorm.bias")
+    assert_same_gradients(ours, theirs, tolerance, zero=unseen)
+
+
+def test_what_passes_inside_is_shown_to_those_who_ask(device):
+    config, batch = config_of(num_labels=4), text_batch()
+    theirs = transformers.BertForSequenceClassification(their_config(config))
+    ours = twin_of(theirs, BertForSequenceClassification(config), np.float64, device)
+    look = {"output_attentions": True, "output_hidden_states": True}
+    expected, shown = theirs(**to_torch(batch), **look), ours(**batch, **look)
+    real = batch["attention_mask"] == 1
+    assert_close(shown.logits.numpy(), expected.logits.detach(), 1e-10)
+    assert shown.last_hidden_state is None
+    assert len(shown.hidden_states) == len(expected.hidden_states) == 3
+    for a, b in zip(shown.hidden_states, expected.hidden_states):
+        assert_close(a.numpy()[real], b.detach().numpy()[real], 1e-10)
+    assert len(shown.attentions) == len(expected.attentions) == 2
+    for a, b in zip(shown.attentions, expected.attentions):
+        assert_close(a.numpy(), b.detach(), 1e-10)
+    bare = ours.bert(**batch, output_attentions=True)
+    assert bare.hidden_states is None
+    assert bare.logits is None
+    assert_close(bare.last_hidden_state.numpy(), ours.bert(**batch).numpy(), 1e-12)
 
 
 def test_the_bare_encoder_has_the_hidden_states_of_transformers(device):
@@ -238,31 +311,45 @@ def test_a_frozen_body_gets_no_gradients(device):
     [
         (BertModel, "AutoModel"),
         (BertForMaskedLM, "AutoModelForMaskedLM"),
+        (BertForPreTraining, "AutoModelForPreTraining"),
         (BertForSequenceClassification, "AutoModelForSequenceClassification"),
+        (BertForTokenClassification, "AutoModelForTokenClassification"),
+        (BertForQuestionAnswering, "AutoModelForQuestionAnswering"),
     ],
 )
 def test_a_saved_folder_opens_in_transformers_with_equal_logits_and_back(ours, auto, tmp_path):
-    batch = text_batch()
-    names = {0: "bad", 1: "good", 2: "great"}
-    model = ours(config_of(num_labels=3, id2label=names, initializer_range=0.4)).eval()
+    batch = text_batch(padded=False)
+    names = {0: "bad", 1: "good"}
+    model = ours(config_of(id2label=names, initializer_range=0.4)).eval()
     model.save_pretrained(tmp_path / "ours")
-    theirs, info = getattr(transformers, auto).from_pretrained(
-        tmp_path / "ours", output_loading_info=True
-    )
-    assert not info["missing_keys"]
-    assert not info["unexpected_keys"]
+    theirs = opened(auto, tmp_path / "ours")
     assert theirs.config.id2label == names
-    expected = theirs.eval()(**to_torch(batch))[0].detach().numpy()
-    real = batch["attention_mask"] == 1
-    rows = real if expected.ndim == 3 else slice(None)
-    assert_close(model(**batch).numpy()[rows], expected[rows], 1e-5)
+    for a, b in zip(results(model(**batch)), theirs(**to_torch(batch)).to_tuple()):
+        assert_close(a.numpy(), b.detach(), 1e-5)
 
     theirs.save_pretrained(tmp_path / "theirs")
     back = ours.from_pretrained(tmp_path / "theirs")
     assert not back.training
     assert back.config.id2label == names
-    np.testing.assert_array_equal(back(**batch).numpy(), model(**batch).numpy())
+    for a, b in zip(results(back(**batch)), results(model(**batch))):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
     assert back.load_report.problems() == []
+    assert back.load_report.notes == []
+
+
+def results(output):
+    return output if isinstance(output, tuple) else (output,)
+
+
+@pytest.mark.parametrize("model", [BertForMaskedLM, BertForPreTraining])
+def test_a_tied_weight_is_saved_once(model, tmp_path):
+    from minift import hub
+
+    model(config_of()).save_pretrained(tmp_path)
+    names = hub.read_model(tmp_path).keys()
+    assert "bert.embeddings.word_embeddings.weight" in names
+    assert "cls.predictions.bias" in names
+    assert not [name for name in names if "decoder" in name]
 
 
 def test_a_mean_pooling_folder_is_refused_by_transformers_and_opens_here(tmp_path):
@@ -310,6 +397,10 @@ def test_bodies_move_between_bare_encoders_and_models_with_heads(tmp_path):
     bare = BertModel(config_of())
     bare.save_pretrained(tmp_path / "bare")
     full = BertForSequenceClassification.from_pretrained(tmp_path / "bare")
+    assert full.load_report.notes == [
+        "the classification head is new (classifier.weight, classifier.bias): this is expected, "
+        "fine-tuning will train it"
+    ]
     np.testing.assert_array_equal(
         full.bert.pooler.dense.weight.numpy(), bare.pooler.dense.weight.numpy()
     )

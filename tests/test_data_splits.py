@@ -60,6 +60,28 @@ def test_grouped_split_keeps_groups_whole():
     assert 50 <= len(test) < 50 + np.bincount(group).max()
 
 
+def test_split_by_class_and_group_keeps_groups_whole_and_proportions():
+    rng = np.random.default_rng(0)
+    group = np.concatenate([np.arange(160), rng.integers(0, 160, 40)])  # 40 copies
+    labels = np.array(["rare", "often", "often", "often"])[group % 4]
+    train, test, _, classes = train_test_split(
+        group, labels, test_size=40, seed=6, stratify=labels, group=group
+    )
+    assert not set(train) & set(test)
+    assert 37 <= len(test) <= 40
+    assert abs((classes == "rare").sum() - 40 * (labels == "rare").mean()) <= 2
+
+
+def test_a_group_of_two_classes_counts_for_both():
+    group, labels = np.array([0, 0, 1, 2, 3, 4]), np.array([0, 1, 0, 0, 1, 1])
+    for seed in range(9):
+        train, test, _, classes = train_test_split(
+            group, labels, test_size=2, seed=seed, stratify=labels, group=group
+        )
+        assert not set(train) & set(test)
+        assert sorted(classes) == [0, 1]
+
+
 def test_folds_test_every_row_once():
     folds = list(k_folds(23, 5, seed=1))
     assert sorted(np.concatenate([test for _, test in folds])) == list(range(23))
@@ -90,9 +112,10 @@ def test_grouped_folds_keep_groups_whole_and_are_even():
         (lambda: train_test_split([1, 2, 3], test_size=0.01), "test_size=0.01 of 3 rows"),
         (lambda: train_test_split([1, 2, 3], stratify=[1, 2]), "stratify has 2 marks for 3 rows"),
         (
-            lambda: train_test_split([1, 2], test_size=1, stratify=[1, 2], group=[1, 2]),
-            "give stratify or group, not both",
+            lambda: train_test_split([1, 2], test_size=1, stratify=[1, 1], group=[7, 7]),
+            "no group is small enough for 1 test rows of 2",
         ),
+        (lambda: k_folds(4, 2, stratify=[1] * 4, group=[1] * 4), "stratify or group, not both"),
         (lambda: train_test_split([1, 2, 3], test_size=1, group=[7, 7, 7]), "need all 1 groups"),
         (lambda: k_folds(4, 1), "k must lie between 2 and the 4 rows, got 1"),
         (lambda: k_folds(4, 3, group=[0, 0, 1, 1]), "between 2 and the 2 groups, got 3"),

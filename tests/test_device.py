@@ -184,7 +184,7 @@ def loss_and_gradients(model: nn.Module, objective: Any, batch: dict[str, Any], 
     loss.backward()
     assert {p.grad.device for p in model.parameters() if p.grad is not None} == {d}
     gradients = [p.grad.numpy() for p in model.parameters() if p.grad is not None]
-    numbers = [np.array(v) for v in log.values()]
+    numbers = [np.array(float(v)) for v in log.values()]
     return [np.array(loss.item()), *numbers, *gradients]
 
 

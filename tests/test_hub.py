@@ -81,6 +81,25 @@ def test_a_write_is_flushed_before_it_is_renamed(tmp_path, monkeypatch):
     assert seen == ["flushed", "renamed"]
 
 
+def raw_file(file, kind, shape, content):
+    """A safetensors file with one tensor w, written by hand: header length, header, bytes."""
+    entry = {"dtype": kind, "shape": shape, "data_offsets": [0, len(content)]}
+    header = json.dumps({"w": entry}).encode()
+    file.write_bytes(len(header).to_bytes(8, "little") + header + content)
+
+
+def test_sixteen_bit_floats_are_widened(tmp_path):
+    values = np.array([1.0, -2.5, 0.0, 3.0e-6, 65504.0], np.float32)
+    raw_file(tmp_path / "a", "F16", [5], values.astype(np.float16).tobytes())
+    upper_half = (values.view(np.uint32) >> 16).astype("<u2")
+    raw_file(tmp_path / "b", "BF16", [5], upper_half.tobytes())
+    half, brain = (hub.read_arrays(tmp_path / name)["w"] for name in "ab")
+    assert half.dtype == brain.dtype == np.float32
+    np.testing.assert_array_equal(half, values.astype(np.float16).astype(np.float32))
+    np.testing.assert_array_equal(brain.view(np.uint32) & 0xFFFF, 0)
+    np.testing.assert_allclose(brain, values, rtol=2**-7)
+
+
 # -------------------------------------------------------------------------------- broken folders
 
 
@@ -114,11 +133,9 @@ def test_a_truncated_weight_file_is_named(folder, kept):
 
 
 def test_numbers_that_numpy_lacks_are_named(folder):
-    header = json.dumps({"w": {"dtype": "BF16", "shape": [1], "data_offsets": [0, 2]}}).encode()
-    file = folder / "model.safetensors"
-    file.write_bytes(len(header).to_bytes(8, "little") + header + b"\0\0")
+    raw_file(folder / "model.safetensors", "F8_E5M2", [2], b"\0\0")
     with pytest.raises(
-        ValueError, match=r"holds numbers of a kind that NumPy does not have .*bfloat16"
+        ValueError, match=r"w holds numbers of a kind that NumPy does not have \(F8_E5M2\); conv"
     ):
         loading(folder)
 
@@ -164,6 +181,26 @@ def test_a_loaded_classifier_predicts_names_and_probabilities(classifier):
     np.testing.assert_allclose(
         probabilities[0], np.exp(scores) / np.exp(scores).sum(), rtol=1e-4, atol=1e-6
     )
+
+
+def test_several_labels_are_those_above_one_half(classifier):
+    classifier.config.problem_type = "multi_label_classification"
+    labels, probabilities = classifier.predict(["a cat", "tree", ""])
+    scores = classifier(classifier.tokenizer(["a cat"])["input_ids"]).numpy()[0]
+    np.testing.assert_allclose(probabilities[0], 1 / (1 + np.exp(-scores)), rtol=1e-5)
+    names = classifier.config.id2label
+    for label, row in zip(labels[:2], probabilities):
+        assert label == [names[i] for i in range(3) if row[i] > 0.5]
+    assert labels[2] is None
+
+
+def test_a_regression_answers_with_its_scores(classifier):
+    classifier.config.problem_type = "regression"
+    labels, numbers = classifier.predict(["a cat", ""])
+    scores = classifier(classifier.tokenizer(["a cat"])["input_ids"]).numpy()[0]
+    np.testing.assert_allclose(numbers[0], scores, rtol=1e-5)
+    np.testing.assert_allclose(labels[0], scores, rtol=1e-5)
+    assert labels[1] is None
 
 
 def test_the_batch_size_and_a_long_text_change_nothing(classifier):

@@ -12,10 +12,18 @@ from minift.metrics import (
     accuracy,
     bootstrap_interval,
     confusion_matrix,
+    exact_match,
+    label_precision_recall_f1,
     macro_f1,
+    mean_absolute_error,
+    mean_squared_error,
+    micro_f1,
     paired_interval,
+    pearson,
     perplexity,
     precision_recall_f1,
+    r2_score,
+    spearman,
     student_quantile,
 )
 
@@ -130,5 +138,69 @@ def test_bootstrap_of_differences_is_sharper_than_two_intervals():
     ],
 )
 def test_wrong_input_is_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+# ------------------------------------------------------------------ several labels, and numbers
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 20), st.integers(1, 5), st.integers(0, 2**32 - 1))
+def test_several_labels_agree_with_scikit_learn(n, L, seed):
+    sk = oracle("sklearn.metrics")
+    true, predicted = np.random.default_rng(seed).integers(0, 2, (2, n, L))
+    theirs = sk.precision_recall_fscore_support(
+        true.reshape(n, L), predicted, average=None, zero_division=0
+    ) if L > 1 else sk.precision_recall_fscore_support(
+        true[:, 0], predicted[:, 0], labels=[1], average=None, zero_division=0
+    )  # fmt: skip
+    for mine, reference in zip(label_precision_recall_f1(true, predicted), theirs):
+        assert mine == pytest.approx(reference)
+    flat = true.ravel(), predicted.ravel()
+    assert micro_f1(true, predicted) == pytest.approx(sk.f1_score(*flat, zero_division=0))
+    rows = [(a == b).all() for a, b in zip(true, predicted)]
+    assert exact_match(true, predicted) == pytest.approx(np.mean(rows))
+
+
+numbers = st.integers(-5, 5)  # few, so that ranks are shared
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.tuples(numbers, numbers), min_size=2, max_size=30))
+def test_numbers_agree_with_scikit_learn_and_scipy(pairs):
+    sk, stats = oracle("sklearn.metrics"), oracle("scipy.stats")
+    true, predicted = (np.array(side, float) for side in zip(*pairs))
+    assert mean_absolute_error(true, predicted) == sk.mean_absolute_error(true, predicted)
+    assert mean_squared_error(true, predicted) == pytest.approx(
+        sk.mean_squared_error(true, predicted)
+    )
+    if np.ptp(true):
+        assert r2_score(true, predicted) == pytest.approx(sk.r2_score(true, predicted))
+    if np.ptp(true) and np.ptp(predicted):
+        assert pearson(true, predicted) == pytest.approx(stats.pearsonr(true, predicted)[0])
+        assert spearman(true, predicted) == pytest.approx(stats.spearmanr(true, predicted)[0])
+
+
+def test_what_does_not_vary_has_no_r2_and_no_correlation():
+    assert math.isnan(r2_score([1, 1], [1, 2]))
+    assert math.isnan(pearson([1, 2], [3, 3]))
+    assert math.isnan(spearman([1, 1], [3, 4]))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: micro_f1([[0, 2]], [[0, 1]]),
+            r"zeros and ones \(n, L\) .*int64 of shape \(1, 2\)",
+        ),
+        (lambda: exact_match([0, 1], [0, 1]), r"zeros and ones \(n, L\) with n > 0, got int64"),
+        (lambda: micro_f1([[0, 1]], [[0], [1]]), r"labels \(1, 2\) against \(2, 1\) predicted"),
+        (lambda: pearson([1, 2], [1]), "metrics: 2 true numbers against 1 predicted"),
+        (lambda: r2_score([1, math.nan], [1, 2]), "metrics: need 1 or more finite numbers"),
+    ],
+)
+def test_labels_and_numbers_that_do_not_fit_are_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()

@@ -11,6 +11,7 @@ from oracle import oracle
 
 from minift import optim
 from minift.backend import to_device
+from minift.kernels import updates
 from minift.kernels.tiles import tiles
 from minift.nn import Parameter
 from minift.optim import schedules
@@ -85,7 +86,7 @@ def test_a_hundred_steps_are_torchs(case, dtype, tolerance, device):
 def test_pieces_change_nothing(case, monkeypatch):
     name, settings = CASES[case]
     whole = run(name, settings, np.float32, steps=5)
-    monkeypatch.setattr(optim.optimizer, "tiles", functools.partial(tiles, size=4))
+    monkeypatch.setattr(updates, "tiles", functools.partial(tiles, size=4))
     for a, b in zip(whole, run(name, settings, np.float32, steps=5)):
         np.testing.assert_array_equal(a, b)
 
@@ -97,20 +98,60 @@ def test_the_first_step_of_adam_has_the_size_of_the_learning_rate():
     np.testing.assert_allclose(p.numpy(), [-0.1, 0.1, -0.1], rtol=1e-4)
 
 
-def test_a_gradient_that_is_not_contiguous_is_read_right():
+def test_a_gradient_that_is_not_contiguous_is_read_right(device):
     p, gradient = Parameter(np.zeros((3, 2))), np.arange(6.0).reshape(2, 3)
+    p.data = to_device(p.data, device)
     p.grad = Tensor(np.zeros((3, 2)))
-    p.grad._data = gradient.T
+    p.grad._data = to_device(gradient, device).T
     optim.SGD([p], lr=1.0).step()
     np.testing.assert_array_equal(p.numpy(), -gradient.T)
 
 
-def test_a_parameter_that_is_not_contiguous_is_written():
+def test_a_parameter_that_is_not_contiguous_is_written(device):
     p = Parameter(np.zeros((3, 2)))
-    p._data = np.zeros((2, 3)).T
-    p.grad = Tensor(np.ones((3, 2)))
+    p._data = to_device(np.zeros((2, 3)), device).T
+    p.grad = Tensor(np.ones((3, 2)), device=device)
     optim.AdamW([p], lr=1.0, weight_decay=0).step()
     np.testing.assert_allclose(p.numpy(), -1)
+
+
+def test_a_rule_of_ones_own_is_followed_on_every_device(device):
+    class Sign(optim.Adam):
+        def update(self, p, g, m, v, *, lr, **_):
+            p -= lr * g / abs(g)
+
+    (p,) = gradients(np.array([5.0, -0.1]), device=device)
+    Sign([p], lr=0.5).step()
+    np.testing.assert_allclose(p.numpy(), [-0.5, 0.5])
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_scaled_steps_are_steps_with_scaled_gradients(case, device):
+    name, settings = CASES[case]
+    after = []
+    for times, scale in ((1.0, 0.25), (0.25, 1.0)):
+        params = [Parameter(array) for array in starts(np.float64)]
+        optimizer = getattr(optim, name)(params, **settings)
+        for p in params:
+            p.data = to_device(p.data, device)
+        for step in range(3):
+            for p in params:
+                p.grad = Tensor(times * gradient_at(step, p.shape, np.float64), device=device)
+            optimizer.step(scale)
+        after.append([p.numpy() for p in params])
+    for a, b in zip(*after):
+        np.testing.assert_allclose(a, b, rtol=1e-12)
+
+
+def test_more_tensors_than_a_launch_can_name_and_more_values_than_a_block(device):
+    """Sizes around the 4096 values of a block, settings of each group's own, one kept frozen."""
+    sizes = [4095, 4096, 4097, 0, 1, 10000] * 30
+    params = gradients(*[np.full(n, 2.0, np.float32) for n in sizes], device=device)
+    params[1].requires_grad = False
+    groups = [{"params": [p], "lr": float(i)} for i, p in enumerate(params)]
+    optim.SGD(groups, lr=1.0).step()
+    for i, p in enumerate(params):
+        np.testing.assert_array_equal(p.numpy(), np.full(sizes[i], -2.0 * i * (i != 1)))
 
 
 def test_a_step_writes_in_place_and_a_backward_through_the_old_value_notices():
@@ -177,6 +218,52 @@ def test_a_later_group_is_trained_with_its_settings():
     assert (a.item(), b.item()) == (0, -3)
 
 
+# ------------------------------------------------------------------------------------ float16
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_float16_weight_is_the_rounded_copy_of_one_trained_in_float32(case, device):
+    """Steps of 1e-5 on weights near 1 would all be lost in float16, whose grid there is 1e-3."""
+    name, settings = CASES[case]
+    half = [Parameter(np.full((7, 5), 1, np.float16)), Parameter(np.float16([3.0, -1.0]))]
+    full = [Parameter(p.numpy().astype(np.float32)) for p in half]
+    for p in (*half, *full):
+        p.data = to_device(p.data, device)
+    optimizers = [getattr(optim, name)(ps, **{**settings, "lr": 1e-5}) for ps in (half, full)]
+    for step in range(30):
+        for h, f in zip(half, full):
+            h.grad = Tensor(gradient_at(step, h.shape, np.float16), device=device)
+            f.grad = Tensor(h.grad.numpy().astype(np.float32), device=device)
+        for optimizer in optimizers:
+            optimizer.step()
+    for i, (h, f) in enumerate(zip(half, full)):
+        assert h.dtype == np.float16
+        np.testing.assert_allclose(
+            to_device(optimizers[0].state[i]["master"], "cpu"), f.numpy(), rtol=1e-6
+        )
+        np.testing.assert_array_equal(h.numpy(), f.numpy().astype(np.float16))
+
+
+def test_the_state_of_a_float16_weight_goes_on_from_its_master(device):
+    def optimizer(array):
+        p = Parameter(np.asarray(array))
+        p.data = to_device(p.data, device)
+        p.grad = Tensor(np.ones(2, np.float16), device=device)
+        return optim.SGD([p], lr=1e-5, momentum=0.5), p
+
+    first, p = optimizer(np.float16([1, 2]))
+    first.step()
+    second, q = optimizer(p.numpy())
+    second.load_state_dict(first.state_dict())
+    for _ in range(100):
+        first.step()
+        second.step()
+    assert p.numpy()[0] == q.numpy()[0] < 1
+    masters = [to_device(o.state[0]["master"], "cpu") for o in (first, second)]
+    assert masters[0].dtype == np.float32
+    np.testing.assert_array_equal(*masters)
+
+
 # ------------------------------------------------------------------------------------- save, load
 
 
@@ -212,6 +299,33 @@ def test_a_state_holds_positions_and_plain_values():
     json.dumps(state["param_groups"])
     assert sorted(state["state"][1]) == ["exp_avg", "exp_avg_sq", "step"]
     assert isinstance(state["state"][1]["exp_avg"], np.ndarray)
+
+
+def test_a_state_travels_between_devices(device):
+    def steps(optimizer, params, first, last):
+        for step in range(first, last):
+            set_gradients(params, step, np.float32)
+            optimizer.step()
+        return optimizer
+
+    def params_on(place):
+        params = [Parameter(array) for array in starts(np.float32)]
+        for p in params:
+            p.data = to_device(p.data, place)
+        return params
+
+    here, whole = params_on("cpu"), params_on("cpu")
+    steps(optim.AdamW(whole), whole, 0, 6)
+    state = steps(optim.AdamW(here), here, 0, 3).state_dict()
+    there = params_on(device)
+    for p, start in zip(there, here):
+        p.data = to_device(start.data, device)
+    optimizer = optim.AdamW(there)
+    optimizer.load_state_dict(state)
+    steps(optimizer, there, 3, 6)
+    assert isinstance(optimizer.state_dict()["state"][0]["exp_avg"], np.ndarray)
+    for a, b in zip(whole, there):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-6)
 
 
 def broken(state, **changes):
@@ -305,31 +419,57 @@ def test_mistakes_get_one_sentence(make, error, message):
 # ---------------------------------------------------------------------------------------- clipping
 
 
-def gradients(*arrays):
+def gradients(*arrays, device="cpu"):
     params = [Parameter(np.zeros_like(a)) for a in arrays]
     for p, a in zip(params, arrays):
-        p.grad = Tensor(a)
+        p.data = to_device(p.data, device)
+        p.grad = Tensor(a, device=device)
     return params
 
 
-def test_clipping_is_torchs():
+def test_clipping_is_torchs(device):
     arrays = [np.float32([[3, 4], [0, 1]]), np.float32([12])]
-    ours = gradients(*arrays)
+    ours = gradients(*arrays, device=device)
     theirs = [torch.nn.Parameter(torch.zeros(a.shape)) for a in arrays]
     for p, a in zip(theirs, arrays):
         p.grad = torch.tensor(a)
     norm = optim.clip_grad_norm_(ours, 2.0)
     expected = torch.nn.utils.clip_grad_norm_(theirs, 2.0)
-    assert isinstance(norm, float)
-    assert norm == pytest.approx(expected.item(), rel=1e-6)
+    assert isinstance(norm, float if device == "cpu" else Tensor)
+    assert float(norm) == pytest.approx(expected.item(), rel=1e-6)
     for a, b in zip(ours, theirs):
         np.testing.assert_allclose(a.grad.numpy(), b.grad, rtol=1e-6)
 
 
-def test_short_gradients_are_left_alone_and_missing_ones_skipped():
-    params = [*gradients(np.array([0.3, 0.4])), Parameter(np.zeros(2))]
-    assert optim.clip_grad_norm_(params, 1.0) == pytest.approx(0.5)
+def test_the_length_of_many_and_of_long_gradients(device):
+    draws = np.random.default_rng(1)
+    arrays = [draws.standard_normal(n).astype(np.float32) for n in (9000, 1, 4096, 0, *range(200))]
+    expected = np.sqrt(sum(np.sum(a.astype(float) ** 2) for a in arrays))
+    params = gradients(*arrays, device=device)
+    assert float(optim.clip_grad_norm_(params, 1.0)) == pytest.approx(expected, rel=1e-6)
+    for p, a in zip(params, arrays):
+        np.testing.assert_allclose(p.grad.numpy(), a / expected, rtol=2e-6)
+
+
+def test_gradients_with_gaps_are_clipped_where_they_are(device):
+    (p,) = gradients(np.ones((4, 6)), device=device)
+    p.grad._data, whole = p.grad.data[:, ::2], p.grad.data
+    assert float(optim.clip_grad_norm_([p], np.sqrt(3))) == pytest.approx(np.sqrt(12))
+    np.testing.assert_allclose(to_device(whole, "cpu"), [[0.5, 1] * 3] * 4, rtol=1e-5)
+
+
+def test_short_gradients_are_left_alone_and_missing_ones_skipped(device):
+    params = [*gradients(np.array([0.3, 0.4]), device=device), Parameter(np.zeros(2))]
+    assert float(optim.clip_grad_norm_(params, 1.0)) == pytest.approx(0.5)
     assert params[0].grad.numpy().tolist() == [0.3, 0.4]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_an_infinite_gradient_is_left_alone_and_named_when_something_is_read(device, bad):
+    params = gradients(np.array([1.0, bad]), np.array([7.0]), device=device)
+    with pytest.raises(ValueError, match=r"the gradient's length is .*; lower the learning rate"):
+        optim.clip_grad_norm_(params, 1.0).numpy()
+    assert params[1].grad.item() == 7
 
 
 def test_clipping_says_when_the_gradient_is_not_finite():

@@ -9,7 +9,7 @@ from minift.data import ArrayDataset, DataLoader
 from minift.tape import Tape
 from minift.tensor import Tensor
 from minift.train import Callback, TrainConfig, Trainer, adamw
-from minift.train.trainer import mean_log
+from minift.train.logs import mean_log
 
 
 class Net(nn.Module):
@@ -186,6 +186,7 @@ def test_means_weigh_batches_by_their_count():
         ({"epochs": -1}, "epochs must be 1 or more, got -1"),
         ({"batch_size": 0}, "batch_size must be 1 or more, got 0"),
         ({"evaluate_every": 0}, "evaluate_every must be 1 or more, got 0"),
+        ({"max_grad_norm": 0.0}, "max_grad_norm must be above 0 or None, got 0.0"),
         ({"warmup": 1.0}, r"warmup is a share in \[0, 1\), got 1.0"),
     ],
 )

@@ -23,6 +23,8 @@ def xp(x: Any) -> ModuleType:
     All three answer the same question of the Python array API standard, so that one formula
     serves an array on any device and, for gradients of gradients, a Tensor.
     """
+    if type(x) is np.ndarray:
+        return np
     try:
         return x.__array_namespace__()
     except AttributeError:  # arrays of CuPy 14 are not yet asked this way
@@ -76,8 +78,15 @@ def same_memory(a: Array, b: Array) -> bool:
 
 
 def scatter_add(target: Array, index: Any, values: Array) -> None:
-    """`target[index] += values`, where an index that comes twice adds twice."""
-    if device_of(target) == "cpu":
+    """`target[index] += values`, where an index that comes twice adds twice.
+
+    Many small values are added: float16 is summed in float32.
+    """
+    if target.dtype == np.float16:
+        total = target.astype(np.float32)
+        scatter_add(total, index, values.astype(np.float32))
+        target[...] = total
+    elif device_of(target) == "cpu":
         np.add.at(target, index, values)
     else:
         xp(target).add.at(target, index, values)

@@ -28,6 +28,10 @@ BITS: dict[str, Exception] = {
     "softmax": ValueError(f"softmax: {INFINITE}"),
     "log_softmax": ValueError(f"log_softmax: {INFINITE}"),
     "cross_entropy": ValueError(f"cross_entropy: {INFINITE}"),
+    "gradient": ValueError(
+        "clip_grad_norm_: the gradient's length is not finite; lower the learning rate, or look "
+        "for a division by zero or a logarithm of zero in the loss"
+    ),
 }
 
 
@@ -60,6 +64,7 @@ def check() -> None:
 
 def raise_if_set(value: int) -> None:
     """Raise the sentence of the lowest bit that is set in `value`, a copy of the word; clear it."""
+    State.unread = False
     if value:
         State.word.fill(0)
         lowest = (value & -value).bit_length() - 1

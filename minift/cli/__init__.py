@@ -15,7 +15,17 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 
-from minift.cli import doctor, gpu_check, predict, quickstart
+from minift.cli import (
+    doctor,
+    embed,
+    evaluate,
+    fetch,
+    finetune,
+    generate,
+    gpu_check,
+    predict,
+    quickstart,
+)
 from minift.cli.arguments import (
     EXIT_FAILURE,
     EXIT_INTERRUPTED,
@@ -24,7 +34,9 @@ from minift.cli.arguments import (
     Parser,
 )
 
-COMMANDS = (quickstart, predict, doctor, gpu_check)  # in the order of --help
+COMMANDS = (  # in the order of --help
+    quickstart, finetune, evaluate, predict, embed, generate, fetch, doctor, gpu_check
+)  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -75,6 +87,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         kind = "option" if unknown[0].startswith("-") else "argument"
         hint = suggestion(unknown[0], known, command.prog)
         raise MistakeError(f"unknown {kind} {unknown[0]!r}{hint}")
+    options.command = ["minift", *arguments]  # for the record of a run
     return options
 
 

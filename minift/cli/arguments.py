@@ -48,6 +48,30 @@ def whole(word: str) -> int:
     return number
 
 
+def positive(word: str) -> float:
+    """A finite number above 0."""
+    number = real(word)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number above 0, got {word!r}")
+    return number
+
+
+def share(word: str) -> float:
+    """A number in [0, 1)."""
+    number = real(word)
+    if not 0 <= number < 1:
+        raise argparse.ArgumentTypeError(f"must be a share in [0, 1), got {word!r}")
+    return number
+
+
+def real(word: str) -> float:
+    """Any number that Python reads."""
+    try:
+        return float(word)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number, got {word!r}") from None
+
+
 def folder(word: str) -> Path:
     """A path that is not empty."""
     if not word.strip() or "\0" in word:

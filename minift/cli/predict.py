@@ -1,10 +1,10 @@
-"""`minift predict`: label and probabilities of a text, as a line of JSON."""
+"""`minift predict`: label and probabilities of texts, a line of JSON each."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 from minift.cli.arguments import MistakeError, add_device, chosen_device, folder
@@ -14,45 +14,88 @@ def add(commands: Any) -> None:
     """The command and its options."""
     command = commands.add_parser(
         "predict",
-        help="classify a text with a fine-tuned model",
+        help="classify a text, or every row of a CSV file, with a fine-tuned model",
         description=(
-            "Print one line of JSON: the label, and the probability of every class, the most\n"
-            "probable first."
+            "Print one line of JSON a text: the label, and the probability of every class, the\n"
+            'most probable first. A text that cannot be read gets "label": null. The rows of\n'
+            "--data (CSV, TSV or JSON lines; - is standard input) are answered as they come."
         ),
     )
     option = command.add_argument
     option("--model", type=folder, required=True, metavar="DIR", help="a model folder, or a run's")
-    option("--text", required=True, help="the text to classify")
+    what = command.add_mutually_exclusive_group(required=True)
+    what.add_argument("--text", help="the text to classify")
+    what.add_argument("--data", metavar="FILE", help="a table of texts")
+    option("--text-pair", metavar="TEXT", help="the second text, for a model of pairs")
+    option("--text-column", metavar="COLUMN", help="the column of texts (as in training)")
+    option("--text-pair-column", metavar="COLUMN", help="that of second texts (as in training)")
     add_device(command)
     command.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Classify one text."""
+    """Answer one text, or all of a table."""
+    check_words(options)
     device = chosen_device(options, "predict")
-    model = load_classifier(options.model).to(device)
-    problem = model.problem(options.text)
-    if problem is not None:
-        raise MistakeError(f"predict: {problem}")
-    labels, probabilities = model.predict([options.text])
-    names = [model.config.id2label[i] for i in range(model.config.num_labels)]
-    ranked = sorted(zip(names, probabilities[0].tolist()), key=lambda pair: -pair[1])
-    shown = {name: round(probability, 4) for name, probability in ranked}
-    print(json.dumps({"label": labels[0], "probabilities": shown}, ensure_ascii=False))
+    try:
+        classifier = load_classifier(options, device)
+        for answer in asked(options, classifier):
+            print(json.dumps(answer, ensure_ascii=False))
+    except BrokenPipeError:  # nobody reads on: not a mistake
+        raise
+    except (ValueError, OSError) as error:
+        raise MistakeError(f"predict: {error}") from None
     return 0
 
 
-def load_classifier(folder: Path) -> Any:
-    """The classifier in a model folder, or in `model/` of a run's folder. Raises MistakeError."""
-    from minift.models import BertForSequenceClassification, load
+def check_words(options: argparse.Namespace) -> None:
+    """Raises MistakeError for an option that belongs to the other way of asking."""
+    table = ("--text-column", options.text_column), ("--text-pair-column", options.text_pair_column)
+    single = (("--text-pair", options.text_pair),)
+    for name, value in table if options.data is None else single:
+        if value is not None:
+            needed = "--data" if options.data is None else "--text"
+            raise MistakeError(f"predict: {name} goes with {needed}")
 
-    inner = folder / "model"
-    try:
-        model = load(inner if inner.is_dir() else folder)
-    except (ValueError, OSError) as error:
-        raise MistakeError(f"predict: {error}") from None
-    if not isinstance(model, BertForSequenceClassification):
-        raise MistakeError(
-            f"predict: {folder} holds a {model.architecture}, which does not classify"
+
+def load_classifier(options: argparse.Namespace, device: str) -> Any:
+    """The classifier in a model folder or a run's. Raises ValueError or OSError."""
+    from minift.jobs.classifiers import open_classifier
+
+    classifier = open_classifier(options.model)
+    classifier.model.to(device)
+    return classifier
+
+
+def asked(options: argparse.Namespace, classifier: Any) -> Iterator[dict[str, Any]]:
+    """The answers to what the options ask. Raises ValueError or OSError."""
+    from minift.jobs import prediction
+
+    if options.data is not None:
+        yield from table_answers(options, classifier)
+        return
+    prediction.check_pairs(classifier, options.text_pair is not None, "--text-pair")
+    answer = next(prediction.answers(classifier, [(options.text, options.text_pair)]))
+    if answer["label"] is None:
+        raise ValueError(answer["problem"])
+    yield answer
+
+
+def table_answers(options: argparse.Namespace, classifier: Any) -> Iterator[dict[str, Any]]:
+    """The answers to the rows of a table, read as they are needed."""
+    from minift.data import open_table
+    from minift.fetch import data_file
+    from minift.jobs import prediction
+
+    text = options.text_column or classifier.text
+    pair = options.text_pair_column or classifier.text_pair
+    if text is None:
+        raise ValueError("--data needs --text-column, which names the column of texts")
+    prediction.check_pairs(classifier, pair is not None, "--text-pair-column")
+    with open_table(data_file(options.data)) as table:
+        first = table.place_of(text)
+        second = None if pair is None else table.place_of(pair)
+        yield from prediction.answers(
+            classifier,
+            ((row.fields[first], None if second is None else row.fields[second]) for row in table),
         )
-    return model

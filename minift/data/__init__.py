@@ -1,9 +1,9 @@
 """Data: from text files to batches of integers.
 
 Everything here is NumPy and the standard library; no file knows about Tensors or models. In
-reading order: `splits` (who is tested on what), `glosses` (the data set that ships), `wordpiece`
-and `bpe` (text to integers), `datasets` and `loader` (integers to batches), `masking` (batches to
-the masked-language-modelling task).
+reading order: `tables` (files to columns), `splits` (who is tested on what), `glosses` (the data
+set that ships), `wordpiece` and `bpe` (text to integers), `datasets` and `loader` (integers to
+batches), `masking` (batches to the masked-language-modelling task).
 """
 
 from minift.data.added_tokens import AddedToken
@@ -13,6 +13,7 @@ from minift.data.glosses import Glosses, draw_labelled, load_glosses
 from minift.data.loader import BucketSampler, DataLoader
 from minift.data.masking import MaskingCollator, mask_tokens
 from minift.data.splits import k_folds, train_test_split
+from minift.data.tables import Table, open_table, read_csv
 from minift.data.wordpiece import WordPieceTokenizer
 
 __all__ = [
@@ -24,11 +25,14 @@ __all__ = [
     "Dataset",
     "Glosses",
     "MaskingCollator",
+    "Table",
     "TokenDataset",
     "WordPieceTokenizer",
     "draw_labelled",
     "k_folds",
     "load_glosses",
     "mask_tokens",
+    "open_table",
+    "read_csv",
     "train_test_split",
 ]

@@ -49,16 +49,19 @@ def train_test_split(
 
     `test_size` is a fraction in (0, 1) or a whole number of rows. With `stratify` (one class a
     row) both parts keep the class proportions; with `group` (one group a row) whole groups go to
-    one side, and the test part is the first such set that reaches `test_size`. Arrays come back
-    as arrays, everything else as lists. Raises ValueError for sequences of different lengths, for
-    a part that would be empty, and for `stratify` together with `group`.
+    one side, and the test part is the first such set that reaches `test_size`. With both, whole
+    groups go to one side and no class's share of the test part is exceeded. Arrays come back as
+    arrays, everything else as lists. Raises ValueError for sequences of different lengths and for
+    a part that would be empty.
     """
     n = _common_length(items)
     num_test = _num_test_rows(n, test_size)
     _check_row_marks(n, stratify, group)
     rng = np.random.default_rng(seed)
     in_test = np.zeros(n, bool)
-    if stratify is not None:
+    if stratify is not None and group is not None:
+        in_test[_stratified_group_rows(stratify, group, num_test, rng)] = True
+    elif stratify is not None:
         in_test[_stratified_rows(stratify, num_test, rng)] = True
     elif group is not None:
         in_test[_grouped_rows(group, num_test, rng)] = True
@@ -80,6 +83,8 @@ def k_folds(
     are dealt to the fold that is smallest so far. Raises ValueError for fewer than two folds, for
     more folds than rows (or groups), and for `stratify` together with `group`.
     """
+    if stratify is not None and group is not None:
+        raise ValueError("k_folds: give stratify or group, not both")
     units = n if group is None else len(set(group))
     if not 2 <= k <= units:
         what = "rows" if group is None else "groups"
@@ -136,6 +141,26 @@ def _grouped_rows(group: Sequence, count: int, rng: np.random.Generator) -> np.n
     return np.flatnonzero(np.isin(codes, chosen))
 
 
+def _stratified_group_rows(
+    labels: Sequence, group: Sequence, count: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Groups in random order, each taken if its rows still fit into the share of every class."""
+    classes, groups = _codes(labels), _codes(group)
+    held = np.zeros((groups.max() + 1, classes.max() + 1), int)  # rows of each group and class
+    np.add.at(held, (groups, classes), 1)
+    room = proportional_counts(held.sum(0), count)
+    chosen = []
+    for g in rng.permutation(len(held)):
+        if (held[g] <= room).all():
+            chosen.append(g)
+            room -= held[g]
+    if not chosen:
+        raise ValueError(
+            f"train_test_split: no group is small enough for {count} test rows of {len(classes)}"
+        )
+    return np.flatnonzero(np.isin(groups, chosen))
+
+
 def _codes(marks: Sequence) -> np.ndarray:
     """Marks of any kind as integers 0, 1, 2, ... in sorted order."""
     return np.unique(np.asarray(marks), return_inverse=True)[1]
@@ -165,8 +190,6 @@ def _num_test_rows(n: int, test_size: float) -> int:
 
 
 def _check_row_marks(n: int, stratify: Sequence | None, group: Sequence | None) -> None:
-    if stratify is not None and group is not None:
-        raise ValueError("splits: give stratify or group, not both")
     for name, marks in (("stratify", stratify), ("group", group)):
         if marks is not None and len(marks) != n:
             raise ValueError(f"splits: {name} has {len(marks)} marks for {n} rows")

@@ -4,7 +4,7 @@ A strategy is data: parameter groups for the optimizer, callbacks for the traine
 `layers.py` (what is deep in a model), then `strategies.py`, then `features.py`.
 """
 
-from minift.finetune.features import extract_features
+from minift.finetune.features import Head, extract_features
 from minift.finetune.layers import layers_of, layerwise_lr
 from minift.finetune.strategies import (
     GradualUnfreezing,
@@ -17,6 +17,7 @@ from minift.finetune.strategies import (
 
 __all__ = [
     "GradualUnfreezing",
+    "Head",
     "Strategy",
     "discriminative",
     "extract_features",

@@ -7,18 +7,31 @@ number of epochs.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
+from minift import nn
 from minift.data import BucketSampler, TokenDataset
 from minift.models import BertForSequenceClassification
+from minift.models.bert import mean_over_tokens
 from minift.tape import no_grad
+from minift.tensor import Tensor
 
 
 def extract_features(
-    model: BertForSequenceClassification, dataset: TokenDataset, batch_tokens: int = 4096
+    model: BertForSequenceClassification,
+    dataset: TokenDataset,
+    batch_tokens: int = 4096,
+    watch: Callable[[int], None] | None = None,
 ) -> np.ndarray:
-    """The pooled vectors that the classifier would get, (n, C), in the order of the data set."""
-    sampler = BucketSampler(dataset.lengths, max(batch_tokens, int(dataset.lengths.max())))
+    """What the head would get of each text, (n, C) float32, in the order of the data set.
+
+    With a pooler, which is a part of the head, that is the first token; else the mean of all.
+    `watch` is told after each batch how many texts it had.
+    """
+    sampler = BucketSampler(dataset.lengths, max(batch_tokens, int(dataset.lengths.max(initial=1))))
     batches = sampler.batches(0)
     features = np.empty((len(dataset), model.config.hidden_size), np.float32)
     asked_to_train = model._asked_to_train
@@ -28,7 +41,31 @@ def extract_features(
             for rows in batches:
                 batch = dataset.padded(rows)
                 hidden = model.bert(**batch)  # (B, T, C)
-                features[rows] = model.pool(hidden, batch["attention_mask"]).numpy()
+                pooler = model.bert.pooler
+                pooled = (
+                    hidden[:, 0] if pooler else mean_over_tokens(hidden, batch["attention_mask"])
+                )
+                features[rows] = pooled.numpy()
+                if watch is not None:
+                    watch(len(rows))
     finally:
         model._ask_to_train(asked_to_train)
     return features
+
+
+class Head(nn.Module):
+    """The last part of a classifier, on features that are already there: (B, C) -> (B, L).
+
+    Its weights are the classifier's own: training the one trains the other.
+    """
+
+    def __init__(self, model: BertForSequenceClassification):
+        self.pooler, self.dropout = model.bert.pooler, model.dropout
+        self.classifier = model.classifier
+
+    def forward(self, features: Any) -> Tensor:
+        B, C = features.shape
+        x = Tensor(features, device=self.classifier.weight.device)
+        if self.pooler is not None:
+            x = self.pooler(x.reshape(B, 1, C))  # a text of one token; (B, C)
+        return self.classifier(self.dropout(x))

@@ -32,10 +32,17 @@ def head_only(model: Module, lr: float) -> Strategy:
     return Strategy(layerwise_lr(model, lr, decay=1.0)[:1])
 
 
-def full(model: Module, lr: float) -> Strategy:
-    """Move everything at one rate (Devlin et al. 2019, section 3.2)."""
+def full(model: Module, lr: float, head_lr: float | None = None) -> Strategy:
+    """Move everything at one rate (Devlin et al. 2019, section 3.2).
+
+    With `head_lr` the head has its own: it starts from nothing, and has further to go.
+    """
     model.unfreeze()
-    return Strategy([{"params": model.parameters(), "lr": lr}])
+    if head_lr is None:
+        return Strategy([{"params": model.parameters(), "lr": lr}])
+    head, *body = layerwise_lr(model, lr, decay=1.0)
+    params = [parameter for layer in body for parameter in layer["params"]]
+    return Strategy([{**head, "lr": head_lr}, {"params": params, "lr": lr}])
 
 
 def discriminative(model: Module, lr: float, decay: float = 1 / 2.6) -> Strategy:

@@ -1,7 +1,7 @@
 """Fused routines for the few ops in which nearly all time goes.
 
 Each has the contract of the op body that it stands in for (raw arrays in; value and derivatives
-out) and is held equal to that plain body, in `minift/ops/neural.py`, by `tests/test_kernels.py`.
+out) and is held equal to that plain body, in `minift/ops/`, by `tests/test_kernels.py`.
 They work in tiles that stay in the processor's second-level cache, write in place, and keep for
 the backward pass only what it needs.
 
@@ -9,25 +9,47 @@ Not here: formulas to learn from. Read those in `minift/ops/neural.py` first.
 """
 
 from minift.kernels import cuda
-from minift.kernels.attention import self_attention
-from minift.kernels.choice import Choice, plain_formulas
+from minift.kernels.attention import attention, scores_bias, self_attention
+from minift.kernels.batch_norm import channel_moments, standardize
+from minift.kernels.choice import Choice, check_bounds, check_later, plain_formulas, take_on_gpu
+from minift.kernels.conv import convolve, to_image, to_kernel
 from minift.kernels.dropout import dropout, keep_mask
 from minift.kernels.erf import erf
 from minift.kernels.gelu import gelu
 from minift.kernels.layer_norm import layer_norm
+from minift.kernels.linear import linear, linear_gelu
+from minift.kernels.pooling import from_means, max_pool, window_means
 from minift.kernels.rows import cross_entropy, scatter_rows, softmax
+from minift.kernels.threads import get_num_threads, set_num_threads
 
 __all__ = [
     "Choice",
+    "attention",
+    "channel_moments",
+    "check_bounds",
+    "check_later",
+    "convolve",
     "cross_entropy",
     "cuda",
     "dropout",
     "erf",
+    "from_means",
     "gelu",
+    "get_num_threads",
     "keep_mask",
     "layer_norm",
+    "linear",
+    "linear_gelu",
+    "max_pool",
     "plain_formulas",
     "scatter_rows",
+    "scores_bias",
     "self_attention",
+    "set_num_threads",
     "softmax",
+    "standardize",
+    "take_on_gpu",
+    "to_image",
+    "to_kernel",
+    "window_means",
 ]

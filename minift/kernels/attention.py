@@ -1,83 +1,257 @@
-"""Self-attention on NumPy, straight on the merged query-key-value product: no copies.
+"""Attention on NumPy, block by block on strided views: no copy of q, k or v, and no T × T array.
 
-The loop runs over tiles of the batch; every matrix is a strided view of the one (B, T, 3, H, D)
-array, and results are written through views of the output.
+The exponentials of a block of scores are used at once and dropped; the backward pass makes them
+again (Dao et al. 2022, FlashAttention, without its running maximum: see `_are_small`). Only short
+texts keep them, where they cost more time than memory.
+
+    e = exp(q·kᵀ·s + bias − top)      s = 1/√D; top: the row's largest score, or 0
+    out = (e·v) / total               total = Σ e over the row
+    g' = g / total,  d = Σ g'·out over D
+    ∂v = eᵀ·g',  ∂z = e·(g'·vᵀ − d),  ∂q = ∂z·k·s,  ∂k = ∂zᵀ·q·s      z: the scores
 """
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from minift.kernels.dropout import keep_mask
-from minift.kernels.rows import exp_over_sum
-from minift.kernels.tiles import tiles
+from minift.backend import Array, xp
+from minift.kernels.dropout import keep_mask, keep_range
+from minift.kernels.threads import in_parts
+from minift.kernels.tiles import TILE, tiles
+
+BLOCK = 256  # rows and columns of a block of scores
+KEPT = 128 * 128  # scores a head: up to here exponentials and masks are kept for backward
+SAFE = 40.0  # exp of ±40 times any number of tokens is far from float32's limits
+STEPS = 8  # elementary steps a score
+
+Block = tuple[slice, slice, slice, slice]  # of (B, H, Tq, Tk)
 
 
-def self_attention(
-    qkv: np.ndarray, *, heads: int, bias: Any, dropout: float, key: tuple[int, int]
+def scores_bias(mask: Any, causal: bool, shape: tuple[int, ...], like: Array) -> Any:
+    """What is added to scores of `shape`: 0, or −inf where not to look, or the numbers of the
+    mask; None for nothing. In the dtype and on the device of `like`."""
+    m, bias = xp(like), mask
+    if mask is not None and mask.dtype == bool:
+        bias = m.where(mask, 0.0, -math.inf).astype(like.dtype)
+    if causal:
+        future = m.triu(m.full(shape[-2:], -math.inf, like.dtype), 1)
+        bias = future if bias is None else bias + future
+    return bias
+
+
+def attention(
+    q: np.ndarray, k: np.ndarray, v: np.ndarray, **settings: Any
 ) -> tuple[np.ndarray, Any]:
-    """(B, T, 3C) -> (B, T, C); `bias` is added to the scores, -inf where not to look."""
+    """(B, H, Tq, D), (B, H, Tk, D) twice -> (B, H, Tq, D); settings as those of `Core`."""
+    out = np.zeros((*q.shape[:-1], v.shape[-1]), q.dtype)
+    core = Core(q, k, v, out, **settings)
+    core.forward()
+
+    def backward(g: np.ndarray, wanted: list[bool]) -> tuple[np.ndarray, ...]:
+        gradients = np.zeros_like(q), np.zeros_like(k), np.zeros_like(v)
+        core.backward(g, *gradients)
+        return gradients
+
+    return out, backward
+
+
+def self_attention(qkv: np.ndarray, *, heads: int, **settings: Any) -> tuple[np.ndarray, Any]:
+    """(B, T, 3C) -> (B, T, C), on views of the merged product."""
     B, T, C = qkv.shape[0], qkv.shape[1], qkv.shape[2] // 3
-    D = C // heads
-    parts = qkv.reshape(B, T, 3, heads, D).transpose(2, 0, 3, 1, 4)  # (3, B, H, T, D)
-    P = np.empty((B, heads, T, T), qkv.dtype)
-    keep = keep_mask(P.shape, dropout, key) if dropout else None
-    scale = qkv.dtype.type(1 / math.sqrt(D))
-    context = np.empty((B, T, heads, D), qkv.dtype)
-    out = context.transpose(0, 2, 1, 3)  # (B, H, T, D)
-    bias = None if bias is None else np.broadcast_to(bias, P.shape)
-    for s in tiles(B, heads * T * T):
-        q, k, v = parts[0, s], parts[1, s], parts[2, s]
-        p = np.matmul(q, k.swapaxes(-1, -2), out=P[s])  # (b, H, T, T)
-        p *= scale
-        _softmax(p, None if bias is None else bias[s])
-        np.matmul(p if keep is None else _dropped(p, keep[s], dropout), v, out=out[s])
+    split = lambda x: x.reshape(B, T, 3, heads, C // heads).transpose(2, 0, 3, 1, 4)
+    by_head = lambda x: x.reshape(B, T, heads, C // heads).transpose(0, 2, 1, 3)  # (B, H, T, D)
+    context = np.zeros((B, T, C), qkv.dtype)
+    q, k, v = split(qkv)  # (B, H, T, D) each
+    core = Core(q, k, v, by_head(context), **settings)
+    core.forward()
 
     def backward(g: np.ndarray, wanted: list[bool]) -> tuple[np.ndarray]:
-        grad = np.empty((B, T, 3, heads, D), g.dtype)
-        into = grad.transpose(2, 0, 3, 1, 4)  # (3, B, H, T, D)
-        g_out = g.reshape(B, T, heads, D).transpose(0, 2, 1, 3)  # (B, H, T, D)
-        for s in tiles(B, heads * T * T):
-            q, k, v = parts[0, s], parts[1, s], parts[2, s]
-            p, mask = P[s], None if keep is None else keep[s]
-            used = p if mask is None else _dropped(p, mask, dropout)
-            np.matmul(used.swapaxes(-1, -2), g_out[s], out=into[2, s])
-            d = g_out[s] @ v.swapaxes(-1, -2)  # (b, H, T, T)
-            if mask is not None:
-                d = _dropped(d, mask, dropout)
-            # Σ p·∂p over a row equals Σ ∂out·out (Dao et al. 2022, B.4): T·D, not T·T, products
-            d -= np.vecdot(g_out[s], out[s])[..., None]
-            d *= p
-            d *= scale
-            np.matmul(d, k, out=into[0, s])
-            np.matmul(d.swapaxes(-1, -2), q, out=into[1, s])
-        return (grad.reshape(B, T, 3 * C),)
+        gradient = np.zeros((B, T, 3 * C), g.dtype)
+        core.backward(by_head(g), *split(gradient))
+        return (gradient,)
 
-    return context.reshape(B, T, C), backward
+    return context, backward
 
 
-def _softmax(p: np.ndarray, bias: Any) -> None:
-    """In place over the last axis; a row that may look nowhere becomes zeros."""
+class Core:
+    """What the two passes share: arrays of shape (B, H, T, D), written through where they lie.
+
+    `mask` broadcasts to the scores: booleans, or numbers that are added. `causal`: row i looks at
+    columns 0 to i. `dropout` of the shares, by `key`.
+    """
+
+    def __init__(
+        self,
+        q: np.ndarray,
+        k: np.ndarray,
+        v: np.ndarray,
+        out: np.ndarray,
+        *,
+        mask: Any,
+        causal: bool,
+        dropout: float,
+        key: tuple[int, int],
+    ):
+        self.q, self.k, self.v, self.out = q, k, v, out
+        self.shape = B, H, Tq, Tk = (*q.shape[:3], k.shape[2])
+        self.scale = q.dtype.type(1 / math.sqrt(q.shape[-1]))
+        bias = scores_bias(mask, False, self.shape, q)
+        self.bias = None if bias is None else np.broadcast_to(bias, self.shape)
+        self.causal, self.dropout, self.key = causal, dropout, key
+        self.whole = Tq * Tk <= KEPT  # a block is then several texts with all their heads
+        self.kept = np.empty(self.shape, q.dtype) if self.whole else None
+        self.kept_mask = keep_mask(self.shape, dropout, key) if dropout and self.whole else None
+        self.total = np.zeros((B, H, Tq), q.dtype)
+        self.top = None if _are_small(q, k, bias, self.scale) else self.row_tops()
+
+    # ---- blocks -----------------------------------------------------------------------------
+
+    def in_parts(self, work: Any) -> None:
+        """`work(groups)` on several threads; a group is a slice of texts and one of heads."""
+        B, H, Tq, Tk = self.shape
+        everything = slice(None)
+        if self.whole:
+            cut = lambda part: ((s, everything) for s in tiles(part, H * Tq * Tk))
+            in_parts(lambda part: work(cut(part)), B, STEPS * H * Tq * Tk)
+        else:
+            pair = lambda i: (slice(i // H, i // H + 1), slice(i % H, i % H + 1))
+            pairs = lambda part: map(pair, range(part.start, part.stop))
+            in_parts(lambda part: work(pairs(part)), B * H, STEPS * Tq * Tk)
+
+    def blocks(self, group: tuple[slice, slice]) -> Iterator[Block]:
+        """The blocks of a group; with dropout whole rows, whose masks lie in one run of draws."""
+        Tq, Tk = self.shape[2:]
+        height, width = (Tq, Tk) if self.whole else (BLOCK, BLOCK)
+        if self.dropout and not self.whole:
+            height, width = max(1, TILE // Tk), Tk
+        for rows, columns in itertools.product(tiles(Tq, 1, height), tiles(Tk, 1, width)):
+            if not self.causal or columns.start < rows.stop:
+                yield (*group, rows, columns)
+
+    def scores(self, block: Block, out: Any = None) -> np.ndarray:
+        """q·kᵀ·s + bias of a block."""
+        b, h, rows, columns = block
+        q = self.q[b, h, rows] * self.scale
+        z = np.matmul(q, self.k[b, h, columns].swapaxes(-1, -2), out=out)
+        if self.bias is not None:
+            z += self.bias[block]
+        if self.causal and columns.stop > rows.start + 1:
+            row, column = np.arange(rows.start, rows.stop), np.arange(columns.start, columns.stop)
+            np.copyto(z, -np.inf, where=column > row[:, None])
+        return z
+
+    def exponentials(self, block: Block) -> np.ndarray:
+        """e of a block; into the array that keeps them, if there is one."""
+        e = self.scores(block, None if self.kept is None else self.kept[block[:2]])
+        if self.top is not None:
+            e -= self.top[block[:3]][..., None]
+        return np.exp(e, out=e)
+
+    def row_tops(self) -> np.ndarray:
+        """The largest score of each row, 0 where it may look nowhere: (B, H, Tq)."""
+        top = np.full(self.shape[:3], -np.inf, self.q.dtype)
+        kept, self.kept = self.kept, None
+
+        def work(groups: Any) -> None:
+            for block in itertools.chain.from_iterable(map(self.blocks, groups)):
+                here = top[block[:3]]
+                np.maximum(here, self.scores(block).max(axis=-1, initial=-np.inf), out=here)
+
+        self.in_parts(work)
+        self.kept = kept
+        if (top == np.inf).any():
+            raise ValueError("attention: a score is infinite, so it has no share")
+        return np.where(top == -np.inf, 0, top).astype(top.dtype)
+
+    def keep(self, block: Block) -> np.ndarray | None:
+        """The mask of a block; None without dropout."""
+        if not self.dropout or self.kept_mask is not None:
+            return None if self.kept_mask is None else self.kept_mask[block[:2]]
+        _, H, Tq, Tk = self.shape
+        b, h, rows, _ = block
+        height = rows.stop - rows.start
+        first = ((b.start * H + h.start) * Tq + rows.start) * Tk
+        keep = keep_range(first, first + height * Tk, self.dropout, self.key)
+        return keep.reshape(1, 1, height, Tk)
+
+    def dropped(self, x: np.ndarray, keep: np.ndarray | None) -> np.ndarray:
+        """x·keep/(1 − p)."""
+        if keep is None:
+            return x
+        y = x * keep
+        y *= x.dtype.type(1 / (1 - self.dropout))
+        return y
+
+    # ---- the two passes ---------------------------------------------------------------------
+
+    def forward(self) -> None:
+        """Fill `out` and `total`."""
+
+        def work(groups: Any) -> None:
+            for group in groups:
+                out, total = self.out[group], self.total[group]
+                for block in self.blocks(group):
+                    _, _, rows, columns = block
+                    e = self.exponentials(block)
+                    total[..., rows] += e @ np.ones(e.shape[-1], e.dtype)
+                    used, v = self.dropped(e, self.keep(block)), self.v[group][..., columns, :]
+                    _add_product(used, v, out[..., rows, :], columns.start == 0)
+                total[total == 0] = 1  # a row that may look nowhere gives zeros
+                out /= total[..., None]
+
+        self.in_parts(work)
+
+    def backward(self, g: np.ndarray, gq: np.ndarray, gk: np.ndarray, gv: np.ndarray) -> None:
+        """Fill the gradients of q, k and v."""
+
+        def work(groups: Any) -> None:
+            for group in groups:
+                self.backward_of_group(group, g[group], gq[group], gk[group], gv[group])
+
+        self.in_parts(work)
+
+    def backward_of_group(
+        self, group: tuple[slice, slice], g: np.ndarray, gq: Any, gk: Any, gv: Any
+    ) -> None:
+        q, k, v = self.q[group], self.k[group], self.v[group]
+        g = g / self.total[group][..., None]
+        d = np.vecdot(g, self.out[group])[..., None]  # Σ p·∂p of a row
+        for block in self.blocks(group):
+            _, _, rows, columns = block
+            first_row, first_column = rows.start == 0, columns.start == 0
+            g_here, keep = g[..., rows, :], self.keep(block)
+            e = self.exponentials(block) if self.kept is None else self.kept[group]
+            used = self.dropped(e, keep).swapaxes(-1, -2)
+            _add_product(used, g_here, gv[..., columns, :], first_row)
+            z = self.dropped(g_here @ v[..., columns, :].swapaxes(-1, -2), keep)
+            z -= d[..., rows, :]
+            z *= e
+            z *= self.scale
+            _add_product(z, k[..., columns, :], gq[..., rows, :], first_column)
+            _add_product(z.swapaxes(-1, -2), q[..., rows, :], gk[..., columns, :], first_row)
+
+
+def _add_product(a: np.ndarray, b: np.ndarray, out: np.ndarray, first: bool) -> None:
+    """out += a @ b, where the first product may write over the zeros."""
+    if first:
+        np.matmul(a, b, out=out)
+    else:
+        out += a @ b
+
+
+def _are_small(q: np.ndarray, k: np.ndarray, bias: Any, scale: float) -> bool:
+    """Whether every score lies within ±SAFE or is −∞, so that no maximum need be subtracted.
+
+    By Cauchy and Schwarz |q·k| ≤ |q|·|k|; a NaN or an infinity makes this False.
+    """
+    if not q.size or not k.size:
+        return True
+    largest = math.sqrt(float(np.vecdot(q, q).max()) * float(np.vecdot(k, k).max())) * scale
     if bias is not None:
-        p += bias
-    top = p.max(axis=-1, keepdims=True)
-    if (top == np.inf).any():
-        raise ValueError("attention: a score is infinite, so it has no share")
-    if bias is None:
-        p -= top
-        exp_over_sum(p)
-        return
-    blind = top == -np.inf
-    p -= np.where(blind, 0, top)
-    np.exp(p, out=p)
-    total = p @ np.ones(p.shape[-1], p.dtype)
-    p /= (total + blind[..., 0])[..., None]
-
-
-def _dropped(p: np.ndarray, keep: np.ndarray, dropout: float) -> np.ndarray:
-    y = p * keep
-    y *= p.dtype.type(1 / (1 - dropout))
-    return y
+        largest += float(np.abs(np.where(bias == -np.inf, 0, bias)).max())
+    return largest < SAFE

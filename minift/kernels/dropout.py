@@ -7,21 +7,41 @@ rounded to a multiple of 1/65536.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
+from minift.kernels.threads import in_parts
 from minift.kernels.tiles import tiles
+
+DRAWS = 16  # that one counter makes: 4 numbers of 64 bits
+STEPS = 8  # elementary steps a draw
 
 
 def keep_mask(shape: tuple[int, ...], p: float, key: tuple[int, int]) -> np.ndarray:
     """Booleans, False with probability p; the same for the same (shape, p, key)."""
-    n = int(np.prod(shape))
-    bits = np.random.Philox(key=np.array(key, np.uint64)).random_raw((n + 3) // 4)
-    draws = bits.view(np.uint16)[:n]
-    return (
-        np.greater_equal(draws, round(p * 65536)).reshape(shape) if p < 1 else np.zeros(shape, bool)
-    )
+    n = math.prod(shape)
+    keep = np.empty(n, bool)
+
+    def work(counters: slice) -> None:
+        for s in tiles(counters, DRAWS):
+            first, last = DRAWS * s.start, min(DRAWS * s.stop, n)
+            keep[first:last] = keep_range(first, last, p, key)
+
+    in_parts(work, -(-n // DRAWS), DRAWS * STEPS)
+    return keep.reshape(shape)
+
+
+def keep_range(first: int, last: int, p: float, key: tuple[int, int]) -> np.ndarray:
+    """Elements `first` to `last` of any mask with this key, flat."""
+    if p == 1:
+        return np.zeros(last - first, bool)
+    counter, skipped = divmod(first, DRAWS)
+    generator = np.random.Philox(key=np.array(key, np.uint64)).advance(counter)
+    bits = generator.random_raw(-(-(last - DRAWS * counter) // 4))
+    draws = bits.view(np.uint16)[skipped : skipped + last - first]
+    return np.greater_equal(draws, round(p * 65536))
 
 
 def dropout(x: np.ndarray, *, p: float, key: tuple[int, int]) -> tuple[np.ndarray, Any]:
@@ -34,7 +54,11 @@ def _masked(x: np.ndarray, keep: np.ndarray, p: float) -> np.ndarray:
     y = np.empty(x.shape, x.dtype)
     flat_x, flat_keep, flat_y = np.ascontiguousarray(x).reshape(-1), keep.reshape(-1), y.reshape(-1)
     scale = x.dtype.type(1 / (1 - p) if p < 1 else 0)
-    for s in tiles(flat_y.size, 1):
-        np.multiply(flat_x[s], flat_keep[s], out=flat_y[s])
-        flat_y[s] *= scale
+
+    def work(part: slice) -> None:
+        for s in tiles(part, 1):
+            np.multiply(flat_x[s], flat_keep[s], out=flat_y[s])
+            flat_y[s] *= scale
+
+    in_parts(work, flat_y.size, 2)
     return y

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from minift.kernels.erf import erf
+from minift.kernels.threads import in_parts
 from minift.kernels.tiles import tiles
 
 # Zelen & Severo 1964 (Abramowitz & Stegun 26.2.17): the normal distribution function
 # Φ(x) = 1 − φ(x)·(b₁t + … + b₅t⁵) with t = 1/(1 + rx) for x ≥ 0, absolute error < 7.5e-8.
 R = 0.2316419
 B = (1.330274429, -1.821255978, 1.781477937, -0.356563782, 0.319381530)
+STEPS = 20  # elementary steps an element
 INV_SQRT_2PI = 1 / math.sqrt(2 * math.pi)
 
 
@@ -22,14 +24,30 @@ def gelu(x: np.ndarray) -> tuple[np.ndarray, Any]:
     flat = np.ascontiguousarray(x).reshape(-1)
     y, slope = np.empty_like(flat), np.empty_like(flat)
     normal = _normal_float32 if x.dtype == np.float32 else _normal_float64
-    for s in tiles(flat.size, 1):
-        z, cdf = flat[s], y[s]
-        pdf = normal(z, cdf)
-        np.multiply(z, pdf, out=slope[s])
-        slope[s] += cdf
-        cdf *= z  # y = x·Φ(x)
+
+    def work(part: slice) -> None:
+        for s in tiles(part, 1):
+            z, cdf = flat[s], y[s]
+            pdf = normal(z, cdf)
+            np.multiply(z, pdf, out=slope[s])
+            slope[s] += cdf
+            cdf *= z  # y = x·Φ(x)
+
+    in_parts(work, flat.size, STEPS)
     slope = slope.reshape(x.shape)
-    return y.reshape(x.shape), (lambda g: g * slope,)
+    return y.reshape(x.shape), (lambda g: times(g, slope),)
+
+
+def times(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """a·b, elementwise, for arrays of one shape."""
+    y = np.empty(a.shape, a.dtype)
+    flat_a, flat_b, flat_y = a.reshape(-1), b.reshape(-1), y.reshape(-1)
+
+    def work(s: slice) -> None:
+        np.multiply(flat_a[s], flat_b[s], out=flat_y[s])
+
+    in_parts(work, y.size, 1)
+    return y
 
 
 def _normal_float32(z: np.ndarray, cdf: np.ndarray) -> np.ndarray:

@@ -6,7 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from minift.kernels.threads import in_parts
 from minift.kernels.tiles import tiles
+
+STEPS = 6  # elementary steps an element
 
 
 def layer_norm(
@@ -19,16 +22,20 @@ def layer_norm(
     centred, y = np.empty_like(rows), np.empty_like(rows)
     rstd = np.empty(N, x.dtype)
     ones = np.ones(C, x.dtype)
-    for s in tiles(N, C):
-        hat, r = centred[s], rstd[s]
-        np.subtract(rows[s], (rows[s] @ ones / C)[:, None], out=hat)
-        np.divide(np.vecdot(hat, hat), C, out=r)
-        r += eps
-        np.sqrt(r, out=r)
-        np.reciprocal(r, out=r)
-        hat *= r[:, None]
-        np.multiply(hat, weight, out=y[s])
-        y[s] += bias
+
+    def work(part: slice) -> None:
+        for s in tiles(part, C):
+            hat, r = centred[s], rstd[s]
+            np.subtract(rows[s], (rows[s] @ ones / C)[:, None], out=hat)
+            np.divide(np.vecdot(hat, hat), C, out=r)
+            r += eps
+            np.sqrt(r, out=r)
+            np.reciprocal(r, out=r)
+            hat *= r[:, None]
+            np.multiply(hat, weight, out=y[s])
+            y[s] += bias
+
+    in_parts(work, N, STEPS * C)
 
     def backward(g: np.ndarray, wanted: list[bool]) -> tuple[Any, ...]:
         return _backward(g.reshape(-1, C), weight, centred, rstd, shape, wanted)
@@ -47,17 +54,22 @@ def _backward(
     """∂x = (g·w − mean(g·w) − x̂·mean(g·w·x̂)) / σ;  ∂w = Σ g·x̂;  ∂b = Σ g."""
     N, C = g.shape
     gx = np.empty_like(hat) if wanted[0] else None
-    gw, gb = np.zeros(C, g.dtype), np.zeros(C, g.dtype)
     scaled = weight / C
-    for s in tiles(N, C):
-        h = g[s] * hat[s]
-        ones = np.ones(len(h), g.dtype)
-        gw += ones @ h
-        gb += ones @ g[s]
-        if gx is not None:
-            np.multiply(g[s], weight, out=gx[s])
-            gx[s] -= (g[s] @ scaled)[:, None]
-            np.multiply(hat[s], (h @ scaled)[:, None], out=h)
-            gx[s] -= h
-            gx[s] *= rstd[s, None]
+
+    def work(part: slice) -> tuple[np.ndarray, np.ndarray]:
+        gw, gb = np.zeros(C, g.dtype), np.zeros(C, g.dtype)
+        for s in tiles(part, C):
+            h = g[s] * hat[s]
+            ones = np.ones(len(h), g.dtype)
+            gw += ones @ h
+            gb += ones @ g[s]
+            if gx is not None:
+                np.multiply(g[s], weight, out=gx[s])
+                gx[s] -= (g[s] @ scaled)[:, None]
+                np.multiply(hat[s], (h @ scaled)[:, None], out=h)
+                gx[s] -= h
+                gx[s] *= rstd[s, None]
+        return gw, gb
+
+    gw, gb = map(sum, zip(*in_parts(work, N, STEPS * C)))
     return None if gx is None else gx.reshape(shape), gw, gb

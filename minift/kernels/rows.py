@@ -6,7 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from minift.kernels.threads import in_parts
 from minift.kernels.tiles import tiles
+
+STEPS = 6  # elementary steps an element
 
 
 def softmax(x: np.ndarray, *, axis: int) -> tuple[np.ndarray, Any]:
@@ -14,9 +17,13 @@ def softmax(x: np.ndarray, *, axis: int) -> tuple[np.ndarray, Any]:
     last = np.moveaxis(x, axis, -1)
     y = np.empty(last.shape, x.dtype)
     flat, out = last.reshape(-1, last.shape[-1]), y.reshape(-1, last.shape[-1])
-    for s in tiles(*flat.shape):
-        np.subtract(flat[s], finite_top("softmax", flat[s]), out=out[s])
-        exp_over_sum(out[s])
+
+    def work(part: slice) -> None:
+        for s in tiles(part, flat.shape[1]):
+            np.subtract(flat[s], finite_top("softmax", flat[s]), out=out[s])
+            exp_over_sum(out[s])
+
+    in_parts(work, len(flat), STEPS * flat.shape[1])
 
     def to_x(g: np.ndarray) -> np.ndarray:
         g_last = np.moveaxis(g, axis, -1)
@@ -48,14 +55,23 @@ def cross_entropy(logits: np.ndarray, *, target: np.ndarray) -> tuple[np.ndarray
     N, C = logits.shape
     p = np.empty((N, C), logits.dtype)
     loss = np.empty(N, logits.dtype)
-    for s in tiles(N, C):
-        z = p[s]
-        np.subtract(logits[s], finite_top("cross_entropy", logits[s]), out=z)
-        right = z[np.arange(len(z)), target[s]]
-        loss[s] = np.log(exp_over_sum(z)) - right
+
+    def work(part: slice) -> None:
+        for s in tiles(part, C):
+            z = p[s]
+            np.subtract(logits[s], finite_top("cross_entropy", logits[s]), out=z)
+            right = z[np.arange(len(z)), target[s]]
+            loss[s] = np.log(exp_over_sum(z)) - right
+
+    in_parts(work, N, STEPS * C)
 
     def to_logits(g: np.ndarray) -> np.ndarray:
-        gx = p * g[:, None]
+        gx = np.empty_like(p)
+
+        def work(s: slice) -> None:
+            np.multiply(p[s], g[s, None], out=gx[s])
+
+        in_parts(work, N, C)
         gx[np.arange(N), target] -= g
         return gx
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 TILE = 65536  # elements: 256 KiB of float32, so that a few operands fit in 1-2 MiB
 
 
-def tiles(rows: int, width: int, size: int = TILE) -> Iterator[slice]:
-    """Slices that cover range(rows), each of about `size` elements when a row has `width`."""
+def tiles(rows: int | slice, width: int, size: int = TILE) -> Iterator[slice]:
+    """Slices that cover `rows`, each of about `size` elements when a row has `width`."""
+    first, last = (0, rows) if isinstance(rows, int) else (rows.start, rows.stop)
     step = max(1, size // max(1, width))
-    return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
+    return (slice(start, min(start + step, last)) for start in range(first, last, step))

@@ -6,14 +6,23 @@ from pathlib import Path
 from typing import Any
 
 from minift import hub
-from minift.models.bert import BertForMaskedLM, BertForSequenceClassification, BertModel
-from minift.models.pretrained import PretrainedModel
+from minift.models import bert, gpt2, resnet, vit
+from minift.models.pretrained import PretrainedModel, made_for
 
 ARCHITECTURES: dict[str, type[PretrainedModel]] = {
-    "BertModel": BertModel,
-    "BertForMaskedLM": BertForMaskedLM,
-    "BertForSequenceClassification": BertForSequenceClassification,
-    "MiniftMeanPoolingBertForSequenceClassification": BertForSequenceClassification,
+    "BertModel": bert.BertModel,
+    "BertForMaskedLM": bert.BertForMaskedLM,
+    "BertForPreTraining": bert.BertForPreTraining,
+    "BertForSequenceClassification": bert.BertForSequenceClassification,
+    "BertForTokenClassification": bert.BertForTokenClassification,
+    "BertForQuestionAnswering": bert.BertForQuestionAnswering,
+    "GPT2Model": gpt2.GPT2Model,
+    "GPT2LMHeadModel": gpt2.GPT2LMHeadModel,
+    "ViTModel": vit.ViTModel,
+    "ViTForImageClassification": vit.ViTForImageClassification,
+    "ResNetModel": resnet.ResNetModel,
+    "ResNetForImageClassification": resnet.ResNetForImageClassification,
+    "MiniftMeanPoolingBertForSequenceClassification": bert.BertForSequenceClassification,
 }
 
 
@@ -23,7 +32,7 @@ class AutoModelForSequenceClassification:
     @classmethod
     def from_pretrained(
         cls, folder: str | Path, num_labels: int | None = None, **changes: Any
-    ) -> BertForSequenceClassification:
+    ) -> bert.BertForSequenceClassification:
         """Load the encoder, and the head if the folder holds one for as many labels.
 
         The head is new otherwise. `num_labels` defaults to the folder's; `changes` replace fields
@@ -31,7 +40,7 @@ class AutoModelForSequenceClassification:
         """
         if num_labels is not None:
             changes["num_labels"] = num_labels
-        return BertForSequenceClassification.from_pretrained(folder, **changes)
+        return bert.BertForSequenceClassification.from_pretrained(folder, **changes)
 
 
 def load(folder: str | Path) -> PretrainedModel:
@@ -40,19 +49,28 @@ def load(folder: str | Path) -> PretrainedModel:
     Raises FileNotFoundError for a missing folder or file, ValueError for a damaged one, for a
     vocabulary of another size, and for an architecture that is not built here.
     """
-    from minift.data import WordPieceTokenizer
-
-    name = (hub.read_config(folder).get("architectures") or ["none"])[0]
+    folder = hub.resolve(folder)
+    name = made_for(hub.read_config(folder))
     if name not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
         raise ValueError(f"{folder} holds the architecture {name}; minift can load {known}")
-    tokenizer = WordPieceTokenizer.from_pretrained(folder)
+    tokenizer = tokenizer_for(ARCHITECTURES[name], folder)
     model = ARCHITECTURES[name].from_pretrained(folder)
-    pieces, rows = tokenizer.vocab_size, model.config.vocab_size
-    if pieces != rows:
+    if tokenizer is not None and tokenizer.vocab_size != model.config.vocab_size:
         raise ValueError(
-            f"vocab.txt in {folder} holds {pieces:,} pieces, the model needs {rows:,}; "
-            "copy it again"
+            f"the vocabulary in {folder} holds {tokenizer.vocab_size:,} pieces, the model needs "
+            f"{model.config.vocab_size:,}; copy it again"
         )
     model.tokenizer = tokenizer
     return model
+
+
+def tokenizer_for(kind: type[PretrainedModel], folder: Path) -> Any:
+    """What turns texts into ids for this kind of model: none for images."""
+    from minift import data
+
+    if kind.prefix == bert.BertModel.prefix:
+        return data.WordPieceTokenizer.from_pretrained(folder)
+    if kind.prefix == gpt2.GPT2Model.prefix:
+        return data.BPETokenizer.from_pretrained(folder)
+    return None

@@ -9,12 +9,17 @@ Shapes: B texts, T tokens, C = hidden_size, H heads, V words, L labels.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
 
 from minift import nn, ops
 from minift.backend import to_device
+from minift.models.attention import attend, project
 from minift.models.classifier import TextClassifier
+from minift.models.config import ModelConfig
 from minift.models.inputs import (
     check_length,
     flat_positions,
@@ -23,14 +28,18 @@ from minift.models.inputs import (
     padding_mask,
     segments,
 )
+from minift.models.outputs import Seen, show_hidden
 from minift.models.pretrained import PretrainedModel
+from minift.models.renames import Rename
 from minift.nn import init
-from minift.nn.layers import check_size
 from minift.tensor import Tensor
+
+# transformers picks a class by model_type: an unknown one makes it refuse a mean-pooling folder
+MEAN_POOLING_TYPE = "minift-mean-pooling-bert"
 
 
 @dataclass
-class BertConfig:
+class BertConfig(ModelConfig):
     """Sizes and rates, under transformers' names and with its defaults (bert-base).
 
     `classifier_pooling` is ours: "cls" reads the text off the first token through the pooler, as
@@ -52,81 +61,38 @@ class BertConfig:
     pad_token_id: int = 0
     classifier_dropout: float | None = None  # None: hidden_dropout_prob
     classifier_pooling: str = "cls"
-    num_labels: int = 2
-    id2label: dict[int, str] | None = None  # None: LABEL_0, LABEL_1, …
+
+    model_types = ("bert", MEAN_POOLING_TYPE)
+    fixed: ClassVar = {
+        "position_embedding_type": "absolute",
+        "is_decoder": False,
+        "add_cross_attention": False,
+    }
 
     def __post_init__(self) -> None:
         """Raises ValueError for settings that make no BERT."""
-        for name in SIZES:
-            check_size("BertConfig", **{name: getattr(self, name)})
-        for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"):
-            check_rate(name, getattr(self, name))
-        if self.hidden_size % self.num_attention_heads:
-            raise ValueError(
-                f"BertConfig: hidden_size ({self.hidden_size}) must be a multiple of "
-                f"num_attention_heads ({self.num_attention_heads})"
-            )
-        check_choice("hidden_act", self.hidden_act, ("gelu",))
-        check_choice("classifier_pooling", self.classifier_pooling, ("cls", "mean"))
-        self.name_labels()
-
-    def name_labels(self) -> None:
-        """Give every label a name; keys from JSON are strings."""
-        if self.id2label is None:
-            self.id2label = {i: f"LABEL_{i}" for i in range(self.num_labels)}
-        self.id2label = {int(i): str(name) for i, name in self.id2label.items()}
-        if sorted(self.id2label) != list(range(self.num_labels)):
-            raise ValueError(
-                f"BertConfig: id2label must name the labels 0 to {self.num_labels - 1} "
-                f"(num_labels is {self.num_labels}), got the keys {sorted(self.id2label)}"
-            )
-
-    @classmethod
-    def from_dict(cls, saved: dict[str, Any], **changes: Any) -> BertConfig:
-        """From a config.json, with `changes`; what transformers writes beyond our fields is left.
-
-        A new `num_labels` drops the saved names of labels, new names set it. Raises ValueError if
-        the file describes another kind of model, or for a change that is no field.
-        """
-        known = {field.name for field in fields(cls)}
-        for name in changes.keys() - known:
-            raise ValueError(f"BertConfig has no field {name!r}; it has {', '.join(sorted(known))}")
-        check_choice("model_type", saved.get("model_type", "bert"), ("bert", MEAN_POOLING_TYPE))
-        positions = saved.get("position_embedding_type", "absolute")
-        check_choice("position_embedding_type", positions, ("absolute",))
-        values = {name: value for name, value in saved.items() if name in known}
-        for source in (values, changes):  # transformers leaves num_labels out
-            if source.get("id2label"):
-                source.setdefault("num_labels", len(source["id2label"]))
-        if changes.get("num_labels", values.get("num_labels")) != values.get("num_labels"):
-            values.pop("id2label", None)
-        return cls(**{**values, **changes})
-
-    def to_dict(self) -> dict[str, Any]:
-        """For config.json, where the length of `id2label` stands for `num_labels`."""
-        saved = asdict(self)
-        assert self.id2label is not None
-        del saved["num_labels"]
-        return {**saved, "label2id": {name: i for i, name in self.id2label.items()}}
+        self.check_sizes(*SIZES)
+        self.check_depth("num_hidden_layers")
+        self.check_rates("hidden_dropout_prob", "attention_probs_dropout_prob")
+        self.check_rates("classifier_dropout")
+        self.check_positive("layer_norm_eps", "initializer_range")
+        self.check_heads("hidden_size", "num_attention_heads")
+        self.check_choice("hidden_act", self.hidden_act, ("gelu",))
+        self.check_choice("classifier_pooling", self.classifier_pooling, ("cls", "mean"))
+        super().__post_init__()
 
 
 SIZES = (
-    "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
-    "max_position_embeddings", "type_vocab_size", "num_labels",
+    "vocab_size", "hidden_size", "num_attention_heads", "intermediate_size",
+    "max_position_embeddings", "type_vocab_size",
 )  # fmt: skip
 
-# transformers picks a class by model_type: an unknown one makes it refuse a mean-pooling folder
-MEAN_POOLING_TYPE = "minift-mean-pooling-bert"
-
-
-def check_rate(name: str, rate: float | None) -> None:
-    if rate is not None and not 0 <= rate < 1:
-        raise ValueError(f"BertConfig: {name} must lie in [0, 1), got {rate}")
-
-
-def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ValueError(f"BertConfig: {name} must be {' or '.join(choices)}, got {value!r}")
+# The names of the first checkpoints, converted from TensorFlow; position_ids counts 0, 1, 2, …
+RENAMES = (
+    Rename("*.LayerNorm.gamma", "*.LayerNorm.weight"),
+    Rename("*.LayerNorm.beta", "*.LayerNorm.bias"),
+    Rename("embeddings.position_ids"),
+)
 
 
 # -------------------------------------------------------------------------------- the encoder
@@ -162,13 +128,10 @@ class BertSelfAttention(nn.Module):
         self.value = nn.Linear(config.hidden_size, config.hidden_size)
         self.dropout = nn.Dropout(config.attention_probs_dropout_prob)
 
-    def forward(self, x: Tensor, mask: Any = None) -> Tensor:
-        parts = (self.query, self.key, self.value)  # three names, one matrix product
-        weight = ops.concatenate([part.weight for part in parts], axis=0)  # (3C, C)
-        bias = ops.concatenate([part.bias for part in parts], axis=0)  # (3C,)
-        qkv = ops.linear(x, weight, bias)  # (B, T, 3C)
+    def forward(self, x: Tensor, mask: Any = None, seen: Seen | None = None) -> Tensor:
+        qkv = project(x, self.query, self.key, self.value)  # (B, T, 3C)
         p = self.dropout.p if self.training else 0.0
-        return ops.self_attention(qkv, heads=self.heads, mask=mask, dropout=p)  # (B, T, C)
+        return attend(qkv, self.heads, mask=mask, dropout=p, seen=seen)  # (B, T, C)
 
 
 class BertSelfOutput(nn.Module):
@@ -190,8 +153,8 @@ class BertAttention(nn.Module):
         self.self = BertSelfAttention(config)
         self.output = BertSelfOutput(config)
 
-    def forward(self, x: Tensor, mask: Any = None) -> Tensor:
-        return self.output(self.self(x, mask), x)
+    def forward(self, x: Tensor, mask: Any = None, seen: Seen | None = None) -> Tensor:
+        return self.output(self.self(x, mask, seen), x)
 
 
 class BertIntermediate(nn.Module):
@@ -201,7 +164,7 @@ class BertIntermediate(nn.Module):
         self.dense = nn.Linear(config.hidden_size, config.intermediate_size)
 
     def forward(self, x: Tensor) -> Tensor:
-        return ops.gelu(self.dense(x))
+        return ops.linear_gelu(x, self.dense.weight, self.dense.bias)
 
 
 class BertOutput(nn.Module):
@@ -224,8 +187,8 @@ class BertLayer(nn.Module):
         self.intermediate = BertIntermediate(config)
         self.output = BertOutput(config)
 
-    def forward(self, x: Tensor, mask: Any = None) -> Tensor:
-        x = self.attention(x, mask)
+    def forward(self, x: Tensor, mask: Any = None, seen: Seen | None = None) -> Tensor:
+        x = self.attention(x, mask, seen)
         return self.output(self.intermediate(x), x)
 
 
@@ -235,9 +198,11 @@ class BertEncoder(nn.Module):
     def __init__(self, config: BertConfig):
         self.layer = [BertLayer(config) for _ in range(config.num_hidden_layers)]
 
-    def forward(self, x: Tensor, mask: Any = None) -> Tensor:
+    def forward(self, x: Tensor, mask: Any = None, seen: Seen | None = None) -> Tensor:
+        show_hidden(seen, x)
         for layer in self.layer:
-            x = layer(x, mask)
+            x = layer(x, mask, seen)
+            show_hidden(seen, x)
         return x
 
 
@@ -252,24 +217,25 @@ class BertPooler(nn.Module):
 
 
 class BertPretrained(PretrainedModel):
-    """What the models below share: their configuration, and N(0, initializer_range) weights."""
+    """What the models below share: their configuration and the names of their weights."""
 
     config_class = BertConfig
     prefix = "bert"
+    renames = RENAMES
     config: BertConfig
 
-    def draw_weights(self) -> None:
-        """Matrices from N(0, initializer_range²), biases 0, as Devlin et al. did."""
-        for module in self.modules():
-            if isinstance(module, nn.Linear | nn.Embedding):
-                shape, std = module.weight.shape, self.config.initializer_range
-                module.weight.data = init.normal(shape, std)
-            if isinstance(module, nn.Linear) and module.bias is not None:
-                module.bias.data = init.zeros(module.bias.shape)
+    def embed(self, texts: str | Sequence[str]) -> np.ndarray:
+        """Sentence vectors (N, C) of length 1, NaN for an empty text: see `embedding.py`."""
+        from minift.models import embedding  # on use: it reads from this file
+
+        dataset, _ = embedding.sentence_dataset(self, texts)
+        return embedding.sentence_vectors(self, dataset)
 
 
 class BertModel(BertPretrained):
     """The bare encoder: token ids (B, T) -> hidden states (B, T, C)."""
+
+    head = "pooler"
 
     def __init__(self, config: BertConfig, add_pooling_layer: bool = True):
         super().__init__(config)
@@ -279,7 +245,11 @@ class BertModel(BertPretrained):
         self.draw_weights()
 
     def forward(
-        self, input_ids: Any, attention_mask: Any = None, token_type_ids: Any = None
+        self,
+        input_ids: Any,
+        attention_mask: Any = None,
+        token_type_ids: Any = None,
+        seen: Seen | None = None,
     ) -> Tensor:
         """`attention_mask` (B, T) is 1 for real tokens; None means that all are real.
 
@@ -292,7 +262,7 @@ class BertModel(BertPretrained):
         types = segments(token_type_ids, ids.shape)
         mask = padding_mask(attention_mask, ids.shape)
         x = self.embeddings(to_device(ids, device), on_device(types, device))
-        return self.encoder(x, on_device(mask, device))
+        return self.encoder(x, on_device(mask, device), seen)
 
 
 # ---------------------------------------------------------------------------- masked words
@@ -334,6 +304,9 @@ class BertOnlyMLMHead(nn.Module):
 class BertForMaskedLM(BertPretrained):
     """Guess hidden words: token ids (B, T) -> scores (B, T, V)."""
 
+    head = "masked-word head"
+    same_head = ("BertForPreTraining",)
+
     def __init__(self, config: BertConfig):
         super().__init__(config)
         self.bert = BertModel(config, add_pooling_layer=False)
@@ -346,37 +319,85 @@ class BertForMaskedLM(BertPretrained):
         attention_mask: Any = None,
         token_type_ids: Any = None,
         positions: Any = None,
+        seen: Seen | None = None,
     ) -> Tensor:
         """With `positions`, flat indices into B·T, only those pass the output layer: (n, V).
 
         That is most of the work of a small BERT: 15 % of the tokens are masked, V is large.
         """
-        hidden = self.bert(input_ids, attention_mask, token_type_ids)
-        if positions is None:
-            return self.cls(hidden)
-        B, T, C = hidden.shape
-        rows = to_device(flat_positions(positions, B * T), hidden.device)  # (n,)
-        return self.cls(ops.embedding(rows, hidden.reshape(B * T, C)))  # picks rows: (n, C)
+        hidden = self.bert(input_ids, attention_mask, token_type_ids, seen=seen)
+        return self.cls(hidden if positions is None else rows_at(hidden, positions))
 
 
-# -------------------------------------------------------------------------- classification
+def rows_at(hidden: Tensor, positions: Any) -> Tensor:
+    """The hidden states at flat positions: (B, T, C) -> (n, C)."""
+    B, T, C = hidden.shape
+    rows = to_device(flat_positions(positions, B * T), hidden.device)  # (n,)
+    return ops.embedding(rows, hidden.reshape(B * T, C))  # picks rows
+
+
+class BertPreTrainingHeads(nn.Module):
+    """Scores of all words, and of "the second segment follows the first" against "it does not"."""
+
+    def __init__(self, config: BertConfig, words: nn.Parameter):
+        self.predictions = BertLMPredictionHead(config, words)
+        self.seq_relationship = nn.Linear(config.hidden_size, 2)
+
+
+class BertForPreTraining(BertPretrained):
+    """Both tasks of Devlin et al. 2019, section 3.1: hidden words and next sentences.
+
+    Token ids (B, T) -> scores of words (B, T, V) and of the two answers (B, 2): column 0 says that
+    the second segment is the next sentence, column 1 that it is a random one.
+    """
+
+    head = "pre-training head"
+    same_head = ("BertForMaskedLM",)
+
+    def __init__(self, config: BertConfig):
+        super().__init__(config)
+        self.bert = BertModel(config)
+        self.cls = BertPreTrainingHeads(config, self.bert.embeddings.word_embeddings.weight)
+        self.draw_weights()
+
+    def forward(
+        self,
+        input_ids: Any,
+        attention_mask: Any = None,
+        token_type_ids: Any = None,
+        positions: Any = None,
+        seen: Seen | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """`positions` as in BertForMaskedLM."""
+        hidden = self.bert(input_ids, attention_mask, token_type_ids, seen=seen)
+        words = self.cls.predictions(hidden if positions is None else rows_at(hidden, positions))
+        assert self.bert.pooler is not None
+        return words, self.cls.seq_relationship(self.bert.pooler(hidden))
+
+
+# --------------------------------------------------------------- labels of texts and of tokens
 
 
 class BertForSequenceClassification(BertPretrained, TextClassifier):
     """Classify whole texts: token ids (B, T) -> scores (B, L)."""
 
+    head = "classification head"
+
     def __init__(self, config: BertConfig):
         super().__init__(config)
         self.bert = BertModel(config, add_pooling_layer=config.classifier_pooling == "cls")
-        rate = config.classifier_dropout
-        self.dropout = nn.Dropout(config.hidden_dropout_prob if rate is None else rate)
+        self.dropout = nn.Dropout(head_dropout(config))
         self.classifier = nn.Linear(config.hidden_size, config.num_labels)
         self.draw_weights()
 
     def forward(
-        self, input_ids: Any, attention_mask: Any = None, token_type_ids: Any = None
+        self,
+        input_ids: Any,
+        attention_mask: Any = None,
+        token_type_ids: Any = None,
+        seen: Seen | None = None,
     ) -> Tensor:
-        hidden = self.bert(input_ids, attention_mask, token_type_ids)
+        hidden = self.bert(input_ids, attention_mask, token_type_ids, seen=seen)
         return self.classifier(self.dropout(self.pool(hidden, attention_mask)))
 
     def pool(self, hidden: Tensor, attention_mask: Any) -> Tensor:
@@ -396,6 +417,11 @@ class BertForSequenceClassification(BertPretrained, TextClassifier):
         return MEAN_POOLING_TYPE if self.config.classifier_pooling == "mean" else "bert"
 
 
+def head_dropout(config: BertConfig) -> float:
+    rate = config.classifier_dropout
+    return config.hidden_dropout_prob if rate is None else rate
+
+
 def mean_over_tokens(hidden: Tensor, attention_mask: Any) -> Tensor:
     """Average of the real tokens of each text, (B, T, C) -> (B, C)."""
     B, T, C = hidden.shape
@@ -405,3 +431,51 @@ def mean_over_tokens(hidden: Tensor, attention_mask: Any) -> Tensor:
     share = real / real.sum(axis=1, keepdims=True)  # (B, T), each row sums to 1
     weights = Tensor(share[:, None, :], dtype=hidden.dtype, device=hidden.device)  # (B, 1, T)
     return (weights @ hidden).reshape(B, C)  # (B, C)
+
+
+class BertForTokenClassification(BertPretrained):
+    """A label for every token (names, parts of speech): token ids (B, T) -> scores (B, T, L)."""
+
+    head = "token classification head"
+
+    def __init__(self, config: BertConfig):
+        super().__init__(config)
+        self.bert = BertModel(config, add_pooling_layer=False)
+        self.dropout = nn.Dropout(head_dropout(config))
+        self.classifier = nn.Linear(config.hidden_size, config.num_labels)
+        self.draw_weights()
+
+    def forward(
+        self,
+        input_ids: Any,
+        attention_mask: Any = None,
+        token_type_ids: Any = None,
+        seen: Seen | None = None,
+    ) -> Tensor:
+        hidden = self.bert(input_ids, attention_mask, token_type_ids, seen=seen)
+        return self.classifier(self.dropout(hidden))
+
+
+class BertForQuestionAnswering(BertPretrained):
+    """Where in the text the answer begins and where it ends (Devlin et al. 2019, section 4.2).
+
+    Token ids (B, T) -> scores of each token as the answer's first and as its last, (B, T) each.
+    """
+
+    head = "question answering head"
+
+    def __init__(self, config: BertConfig):
+        super().__init__(config)
+        self.bert = BertModel(config, add_pooling_layer=False)
+        self.qa_outputs = nn.Linear(config.hidden_size, 2)
+        self.draw_weights()
+
+    def forward(
+        self,
+        input_ids: Any,
+        attention_mask: Any = None,
+        token_type_ids: Any = None,
+        seen: Seen | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        scores = self.qa_outputs(self.bert(input_ids, attention_mask, token_type_ids, seen=seen))
+        return scores[:, :, 0], scores[:, :, 1]  # (B, T) each

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from minift import ops
+from minift.models.config import NUMBERS, SEVERAL_LABELS
 from minift.models.pretrained import PretrainedModel
-from minift.tensor import no_grad
+from minift.tensor import Tensor, no_grad
 
 
 class TextClassifier(PretrainedModel):
@@ -21,9 +22,12 @@ class TextClassifier(PretrainedModel):
 
     def predict(
         self, texts: str | Sequence[str], batch_size: int = 64
-    ) -> tuple[list[str | None], np.ndarray]:
-        """Labels (names from `config.id2label`) and probabilities (N, L) of N texts, in eval mode.
+    ) -> tuple[list[Any], np.ndarray]:
+        """Labels and probabilities (N, L) of N texts, in evaluation mode.
 
+        What a label is depends on `config.problem_type`: the name (in `config.id2label`) of the
+        likeliest class; the list of all names with a probability above ½ (multi-label); for
+        regression the number itself, or a list of several, and the scores stand for probabilities.
         A text with a `problem` gets the label None and a row of NaN. Texts longer than the model
         can read are cut. Raises ValueError if the model has no tokenizer.
         """
@@ -34,17 +38,34 @@ class TextClassifier(PretrainedModel):
             for start in range(0, len(readable), batch_size):
                 chosen = readable[start : start + batch_size]
                 probabilities[chosen] = self.probabilities_of([texts[i] for i in chosen])
-        labels: list[str | None] = [None] * len(texts)
+        labels: list[Any] = [None] * len(texts)
         for i in readable:
-            labels[i] = self.config.id2label[int(probabilities[i].argmax())]
+            labels[i] = self.label_of(probabilities[i])
         return labels, probabilities
 
     @no_grad()
     def probabilities_of(self, texts: list[str]) -> np.ndarray:
-        """Softmax of the scores of one batch, (N, L)."""
+        """What the scores of one batch say of each label, (N, L)."""
         limit = self.config.max_position_embeddings
         batch = self.own_tokenizer()(texts, max_length=limit, truncation=True)
-        return ops.softmax(self(**batch), axis=-1).numpy()
+        return self.likely(self(**batch)).numpy()
+
+    def likely(self, scores: Tensor) -> Tensor:
+        """Scores (B, L) as probabilities; the scores of a regression are the answer."""
+        kind = self.config.scores_are
+        if kind == NUMBERS:
+            return scores
+        return ops.sigmoid(scores) if kind == SEVERAL_LABELS else ops.softmax(scores, axis=-1)
+
+    def label_of(self, probabilities: np.ndarray) -> Any:
+        """The answer for one text, (L,) -> a name, a list of names, a number or a list of them."""
+        names, kind = self.config.id2label, self.config.scores_are
+        if kind == NUMBERS:
+            numbers = probabilities.tolist()
+            return numbers[0] if len(numbers) == 1 else numbers
+        if kind == SEVERAL_LABELS:
+            return [names[int(i)] for i in np.flatnonzero(probabilities > 0.5)]
+        return names[int(probabilities.argmax())]
 
     def problem(self, text: str) -> str | None:
         """Why `text` cannot be classified, as a sentence, or None if it can."""
@@ -55,12 +76,3 @@ class TextClassifier(PretrainedModel):
         if all(i == tokenizer.unk_id for i in ids):
             return f"no part of the text {text!r} is in the model's vocabulary"
         return None
-
-    def own_tokenizer(self) -> Any:
-        """The tokenizer. Raises ValueError if there is none."""
-        if self.tokenizer is None:
-            raise ValueError(
-                f"this {type(self).__name__} has no tokenizer; load it with minift.load(folder) or "
-                f"set model.tokenizer"
-            )
-        return self.tokenizer

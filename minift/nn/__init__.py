@@ -1,7 +1,8 @@
-"""Modules and layers. Read `module.py` (the tree of weights), then `layers.py`, `attention.py`."""
+"""Modules and layers: `module.py` (the tree of weights), then `layers.py` and what builds on it."""
 
 from minift.nn import init
 from minift.nn.attention import MultiHeadAttention, TransformerEncoderLayer
+from minift.nn.convolution import BatchNorm2d, Conv2d, MaxPool2d
 from minift.nn.layers import (
     GELU,
     Dropout,
@@ -18,11 +19,14 @@ from minift.nn.module import Module, Parameter
 
 __all__ = [
     "GELU",
+    "BatchNorm2d",
+    "Conv2d",
     "Dropout",
     "Embedding",
     "LayerNorm",
     "Linear",
     "LoadReport",
+    "MaxPool2d",
     "Module",
     "ModuleList",
     "MultiHeadAttention",

@@ -6,11 +6,29 @@ device. Which layer starts from what is said in the layers themselves, not here.
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Iterator
+from contextvars import ContextVar
 
 import numpy as np
 
 from minift.backend import random
+
+_drawing = ContextVar("drawing", default=True)
+
+
+@contextlib.contextmanager
+def undrawn() -> Iterator[None]:
+    """Inside `with undrawn():` nothing is drawn, for weights that a file is about to bring.
+
+    They hold whatever the memory held, so nobody may compute with them; no generator moves on.
+    """
+    token = _drawing.set(False)
+    try:
+        yield
+    finally:
+        _drawing.reset(token)
 
 
 def zeros(shape: tuple[int, ...]) -> np.ndarray:
@@ -25,11 +43,15 @@ def ones(shape: tuple[int, ...]) -> np.ndarray:
 
 def normal(shape: tuple[int, ...], std: float = 1.0) -> np.ndarray:
     """Draws from N(0, std²)."""
+    if not _drawing.get():
+        return np.empty(shape, np.float32)
     return random.generator("init").standard_normal(shape, np.float32) * np.float32(std)
 
 
 def uniform(shape: tuple[int, ...], bound: float) -> np.ndarray:
     """Draws from U(-bound, bound)."""
+    if not _drawing.get():
+        return np.empty(shape, np.float32)
     draws = random.generator("init").random(shape, np.float32)
     return (draws * 2 - 1) * np.float32(bound)
 

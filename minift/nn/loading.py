@@ -23,6 +23,7 @@ class LoadReport:
     unexpected: list[str] = field(default_factory=list)  # in the state, not in the module
     mismatched: list[tuple[str, str]] = field(default_factory=list)  # (name, what differs)
     renamed: list[tuple[str, str]] = field(default_factory=list)  # (name in the state, our name)
+    notes: list[str] = field(default_factory=list)  # in words: what is new, and whether it should
 
     def problems(self) -> list[str]:
         """One line for each weight that was not loaded as it should; empty if all fits."""
@@ -44,7 +45,8 @@ class LoadReport:
 
     def __str__(self) -> str:
         renamed = (f"renamed: {old} -> {new}" for old, new in self.renamed)
-        return "\n".join([f"loaded {len(self.loaded)} tensors", *self.problems(), *renamed])
+        loaded = f"loaded {len(self.loaded)} tensors"
+        return "\n".join([loaded, *self.notes, *self.problems(), *renamed])
 
 
 def match_state(
@@ -52,7 +54,7 @@ def match_state(
 ) -> tuple[list[tuple[Tensor, np.ndarray]], LoadReport]:
     """Pair tensors with the values that fit them; nothing is written here."""
     report = LoadReport()
-    chosen: dict[str, tuple[Tensor, np.ndarray]] = {}
+    chosen: dict[str, tuple[Tensor, np.ndarray, str]] = {}  # with the path that brought the value
     names = {id(tensor): path for path, tensor in first_paths(tensors)}
     for path, value in state.items():
         if path not in tensors:
@@ -60,28 +62,33 @@ def match_state(
             continue
         tensor, array = tensors[path], as_numpy(value)
         name = names[id(tensor)]
-        difference = misfit(tensor, array, chosen.get(name, (tensor, array))[1], name)
+        difference = misfit(tensor, array) or conflict(array, chosen.get(name))
         if difference:
             report.mismatched.append((path, difference))
             continue
-        chosen[name] = (tensor, array)
+        chosen[name] = (tensor, array, path)
         if path != name:
             report.renamed.append((path, name))
     tried = {names[id(tensors[path])] for path in state if path in tensors}
     report.loaded = list(chosen)
     report.missing = [name for name in names.values() if name not in tried]
-    return [(t, array.astype(t.dtype)) for t, array in chosen.values()], report
+    return [(t, array.astype(t.dtype)) for t, array, _ in chosen.values()], report
 
 
-def misfit(tensor: Tensor, array: np.ndarray, earlier: np.ndarray, name: str) -> str:
+def misfit(tensor: Tensor, array: np.ndarray) -> str:
     """Why `array` cannot become the value of `tensor`, or an empty string."""
     if array.shape != tensor.shape:
         return f"expected shape {tensor.shape}, got {array.shape}"
     if not np.can_cast(array.dtype, tensor.dtype, "same_kind"):
         return f"expected {tensor.dtype} values, got {array.dtype}"
-    if array is not earlier and not np.array_equal(array, earlier):
-        return f"is tied to {name}, but the state holds other values there"
     return ""
+
+
+def conflict(array: np.ndarray, earlier: tuple[Tensor, np.ndarray, str] | None) -> str:
+    """Why `array` contradicts what another path of the same tensor brought, or an empty string."""
+    if earlier is None or np.array_equal(array, earlier[1]):
+        return ""
+    return f"is tied to {earlier[2]}, but the state holds other values there"
 
 
 def as_numpy(value: Any) -> np.ndarray:

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 
 from minift import ops
-from minift.backend import to_device
+from minift.backend import Array, to_device
 from minift.nn import Module
+from minift.objectives.numbers import Log, accuracy, number
 from minift.tensor import Tensor
-
-Log = dict[str, float]
 
 
 class Classification:
@@ -21,25 +20,36 @@ class Classification:
     The batch holds `labels` (B,) and whatever the model's forward takes by name; the model gives
     scores (B, L). `weight` (L,) counts classes more or less (the mean is weighted as well);
     `label_smoothing` s gives every class s / L of the target (Szegedy et al. 2016, section 7). The
-    log holds loss, accuracy and count (examples).
+    log holds loss, accuracy and count (examples); on a GPU as `numbers.py` says.
     """
 
     def __init__(self, weight: Sequence[float] | None = None, label_smoothing: float = 0.0):
         if not 0 <= label_smoothing < 1:
             raise ValueError(f"label_smoothing must lie in [0, 1), got {label_smoothing}")
         self.weight = None if weight is None else np.asarray(weight, np.float32)
+        self._weights: dict[str, Array] = {}  # by device: moved there once
         self.label_smoothing = label_smoothing
 
     def __call__(self, model: Module, batch: dict[str, Any]) -> tuple[Tensor, Log]:
         inputs, target = split_labels(batch)
         scores = model(**inputs)  # (B, L)
         on_device = to_device(target, scores.device)
-        weight = None if self.weight is None else to_device(self.weight, scores.device)
         loss = ops.cross_entropy(
-            scores, on_device, weight=weight, label_smoothing=self.label_smoothing
+            scores,
+            on_device,
+            weight=self.weight_on(scores.device),
+            label_smoothing=self.label_smoothing,
         )
-        log = {"loss": loss.item(), "accuracy": accuracy(scores, target), "count": len(target)}
-        return loss, log
+        right = accuracy(scores, on_device)
+        return loss, {"loss": number(loss), "accuracy": right, "count": len(target)}
+
+    def weight_on(self, device: str) -> Array | None:
+        """The weights of the classes where the scores are."""
+        if self.weight is None:
+            return None
+        if device not in self._weights:
+            self._weights[device] = to_device(self.weight, device)
+        return self._weights[device]
 
 
 def split_labels(batch: dict[str, Any]) -> tuple[dict[str, Any], np.ndarray]:
@@ -48,8 +58,3 @@ def split_labels(batch: dict[str, Any]) -> tuple[dict[str, Any], np.ndarray]:
         raise ValueError(f"the batch has no labels, only {', '.join(batch)}")
     inputs = {name: value for name, value in batch.items() if name != "labels"}
     return inputs, np.asarray(batch["labels"])
-
-
-def accuracy(scores: Tensor, target: np.ndarray) -> float:
-    """Share of rows whose largest score is the target's."""
-    return float((scores.argmax(axis=-1).numpy() == target).mean())

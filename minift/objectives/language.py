@@ -9,7 +9,8 @@ import numpy as np
 from minift import ops
 from minift.backend import to_device
 from minift.nn import Module
-from minift.objectives.classification import Log, accuracy, split_labels
+from minift.objectives.classification import split_labels
+from minift.objectives.numbers import Log, accuracy, number
 from minift.tensor import Tensor
 
 
@@ -28,8 +29,8 @@ class MaskedLM:
         positions = np.flatnonzero(labels != -100)  # (n,)
         if not len(positions):
             raise ValueError("MaskedLM: all labels are -100, so no word of the batch is hidden")
-        target = labels[positions]  # (n,)
         scores = model(**inputs, positions=positions)  # (n, V)
-        loss = ops.cross_entropy(scores, to_device(target, scores.device))
-        log = {"loss": loss.item(), "accuracy": accuracy(scores, target), "count": len(target)}
-        return loss, log
+        target = to_device(labels[positions], scores.device)  # (n,)
+        loss = ops.cross_entropy(scores, target)
+        right = accuracy(scores, target)
+        return loss, {"loss": number(loss), "accuracy": right, "count": len(positions)}

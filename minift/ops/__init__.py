@@ -54,6 +54,7 @@ from minift.ops.neural import (
     gelu,
     gradient_reversal,
     layer_norm,
+    linear_gelu,
     log_softmax,
     scaled_dot_product_attention,
     self_attention,

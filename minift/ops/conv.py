@@ -7,7 +7,8 @@ derivative of the other two, so that together they can be differentiated any num
     _to_image          output, kernel -> image     (also the transposed convolution)
     _to_kernel         image, output -> kernel
 
-Not here: speed. The windows are copied into one matrix (im2col), which is clear and exact.
+Not here: speed. The windows are copied into one matrix (im2col), which is clear and exact; on the
+CPU the kernels of `minift/kernels/conv.py` and `pooling.py` do the same with less.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minift import kernels
 from minift.autograd import op
 from minift.backend import Array, xp
-from minift.ops.elementwise import one_dtype
-from minift.ops.reduce import mean
-from minift.ops.shape import getitem, pad, reshape, squeeze, stack, unsqueeze
+from minift.ops.elementwise import in_float32, one_dtype
+from minift.ops.shape import _getitem, squeeze, unsqueeze
 from minift.tensor import Tensor
 
 Pair = tuple[int, int]
@@ -92,8 +93,8 @@ def _pixels(y: Array, groups: int) -> Array:
 # ---- the three maps -----------------------------------------------------------------------------
 
 
-@op
-def _convolve(x, w, *, geometry):
+@op(fused=kernels.convolve)
+def _convolve(x, w, bias=None, *, geometry):
     if isinstance(x, Tensor) or isinstance(w, Tensor):
         y = _convolve(x, w, geometry=geometry)
     else:
@@ -104,14 +105,15 @@ def _convolve(x, w, *, geometry):
         y = y.reshape(G, len(x), H, W, O // G).transpose(1, 0, 4, 2, 3)  # (B, G, O/G, H, W)
         y = y.reshape(len(x), O, H, W)
     size, kernel = tuple(x.shape[2:]), tuple(w.shape[2:])
-    return y, (
+    derivatives = (
         lambda g: _to_image.on(g, w, size=size, geometry=geometry),
         lambda g: _to_kernel.on(x, g, kernel=kernel, geometry=geometry),
     )
+    return _with_bias(y, derivatives, bias)
 
 
-@op
-def _to_image(g, w, *, size, geometry):
+@op(fused=kernels.to_image)
+def _to_image(g, w, bias=None, *, size, geometry):
     if isinstance(g, Tensor) or isinstance(w, Tensor):
         x = _to_image(g, w, size=size, geometry=geometry)
     else:
@@ -121,13 +123,14 @@ def _to_image(g, w, *, size, geometry):
         columns = columns.reshape(G, B, H, W, c, kh, kw).transpose(1, 0, 4, 2, 3, 5, 6)
         x = _add_windows(columns.reshape(B, G * c, H, W, kh, kw), size, geometry)
     kernel = tuple(w.shape[2:])
-    return x, (
+    derivatives = (
         lambda h: _convolve.on(h, w, geometry=geometry),
         lambda h: _to_kernel.on(h, g, kernel=kernel, geometry=geometry),
     )
+    return _with_bias(x, derivatives, bias)
 
 
-@op
+@op(fused=kernels.to_kernel)
 def _to_kernel(x, g, *, kernel, geometry):
     if isinstance(x, Tensor) or isinstance(g, Tensor):
         w = _to_kernel(x, g, kernel=kernel, geometry=geometry)
@@ -141,6 +144,60 @@ def _to_kernel(x, g, *, kernel, geometry):
         lambda h: _to_image.on(g, h, size=size, geometry=geometry),
         lambda h: _convolve.on(x, h, geometry=geometry),
     )
+
+
+def _with_bias(y: Any, derivatives: tuple[Any, ...], bias: Any) -> tuple[Any, tuple[Any, ...]]:
+    """Add a number to each channel; its derivative sums what arrives there."""
+    if bias is None:
+        return y, derivatives
+    return y + bias.reshape((1, -1, 1, 1)), (*derivatives, lambda g: g.sum(axis=(0, 2, 3)))
+
+
+# ---- pooling ------------------------------------------------------------------------------------
+
+
+@op(fused=kernels.max_pool)
+def _max_pool(x, *, kernel, geometry):
+    B, C, H, W = x.shape
+    index = _of_largest(x.data if isinstance(x, Tensor) else x, kernel, geometry)  # (B, C, H'·W')
+    y, (to_flat,) = _getitem.plain(x.reshape((B, C, H * W)), index=index)
+    size = geometry.output_size((H, W), kernel)
+    return y.reshape((B, C, *size)), (lambda g: to_flat(g.reshape(y.shape)).reshape((B, C, H, W)),)
+
+
+def _of_largest(x: Array, kernel: Pair, geometry: Geometry) -> tuple[Array, Array, Array]:
+    """The index, into (B, C, H·W), of the first largest pixel of each window."""
+    (ph, pw), m = geometry.padding, xp(x)
+    B, C, H, W = x.shape
+    edges = ((0, 0), (0, 0), (ph, ph), (pw, pw))
+    padded = m.pad(x, edges, constant_values=-math.inf)
+    pixel = m.pad(m.arange(H * W).reshape(1, 1, H, W), edges)  # each pixel's number
+    unpadded = geometry._replace(padding=(0, 0))
+    values = _windows(padded, kernel, unpadded)  # (B, C, H', W', kh, kw)
+    numbers = _windows(pixel, kernel, unpadded)[0, 0].reshape(-1, math.prod(kernel))
+    first = values.reshape(B, C, -1, math.prod(kernel)).argmax(axis=-1)  # (B, C, H'·W')
+    return m.arange(B)[:, None, None], m.arange(C)[:, None], numbers[m.arange(len(numbers)), first]
+
+
+@op(fused=kernels.window_means)
+def _window_means(x, *, kernel, geometry):
+    if isinstance(x, Tensor):
+        y = _window_means(x, kernel=kernel, geometry=geometry)
+    else:
+        y = _windows(x, kernel, geometry).mean(axis=(4, 5))
+    size = tuple(x.shape[2:])
+    return y, (lambda g: _from_means.on(g, size=size, kernel=kernel, geometry=geometry),)
+
+
+@op(fused=kernels.from_means)
+def _from_means(g, *, size, kernel, geometry):
+    if isinstance(g, Tensor):
+        x = _from_means(g, size=size, kernel=kernel, geometry=geometry)
+    else:
+        share = g[..., None, None] / math.prod(kernel)
+        columns = xp(g).broadcast_to(share, (*g.shape, *kernel))  # (B, C, H', W', kh, kw)
+        x = _add_windows(columns, size, geometry)
+    return x, (lambda h: _window_means.on(h, kernel=kernel, geometry=geometry),)
 
 
 # ---- what users call ----------------------------------------------------------------------------
@@ -167,8 +224,7 @@ def conv2d(
         raise ValueError(f"conv2d: {C} channels in {groups} groups do not fit {weight.shape}")
     if min(geometry.output_size(x.shape[2:], weight.shape[2:])) < 1:
         raise ValueError(f"conv2d: kernel {weight.shape[2:]} is larger than image {x.shape[2:]}")
-    y = _convolve(*one_dtype(x, weight), geometry=geometry)
-    return _with_bias("conv2d", y, bias)
+    return _convolve(*_operands("conv2d", x, weight, bias, O), geometry=geometry)
 
 
 def conv_transpose2d(
@@ -202,8 +258,8 @@ def conv_transpose2d(
     )
     if min(size) < 1:
         raise ValueError(f"conv_transpose2d: padding {geometry.padding} leaves no image: {size}")
-    y = _to_image(*one_dtype(x, weight), size=size, geometry=geometry)
-    return _with_bias("conv_transpose2d", y, bias)
+    operands = _operands("conv_transpose2d", x, weight, bias, weight.shape[1] * groups)
+    return _to_image(*operands, size=size, geometry=geometry)
 
 
 def conv1d(
@@ -233,36 +289,17 @@ def max_pool2d(
     """
     x = _image("max_pool2d", x, 4)
     kernel, geometry = _pool_geometry("max_pool2d", x, kernel_size, stride, padding)
-    (ph, pw), m = geometry.padding, xp(x.data)
-    B, C, H, W = x.shape
-    edges = ((0, 0), (0, 0), (ph, ph), (pw, pw))
-    padded = m.pad(x.data, edges, constant_values=-math.inf)
-    pixel = m.pad(m.arange(H * W).reshape(1, 1, H, W), edges)  # each pixel's number
-    unpadded = geometry._replace(padding=(0, 0))
-    values = _windows(padded, kernel, unpadded)  # (B, C, H', W', kh, kw)
-    numbers = _windows(pixel, kernel, unpadded)[0, 0].reshape(-1, math.prod(kernel))
-    first = values.reshape(B, C, -1, math.prod(kernel)).argmax(axis=-1)  # (B, C, H'·W')
-    index = numbers[m.arange(len(numbers)), first]  # (B, C, H'·W')
-    flat = reshape(x, (B, C, H * W))
-    y = getitem(flat, (m.arange(B)[:, None, None], m.arange(C)[:, None], index))
-    return reshape(y, values.shape[:4])
+    return _max_pool(x, kernel=kernel, geometry=geometry)
 
 
+@in_float32
 def avg_pool2d(
     x: Any, kernel_size: int | Pair, stride: int | Pair | None = None, padding: int | Pair = 0
 ) -> Tensor:
     """The mean of each window, zeros of the padding included."""
     x = _image("avg_pool2d", x, 4)
-    (kh, kw), geometry = _pool_geometry("avg_pool2d", x, kernel_size, stride, padding)
-    (ph, pw), (sh, sw) = geometry.padding, geometry.stride
-    H, W = geometry.output_size(x.shape[2:], (kh, kw))
-    padded = pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)))
-    shifted = [
-        padded[:, :, i : i + (H - 1) * sh + 1 : sh, j : j + (W - 1) * sw + 1 : sw]
-        for i in range(kh)
-        for j in range(kw)
-    ]
-    return mean(stack(shifted), axis=0)
+    kernel, geometry = _pool_geometry("avg_pool2d", x, kernel_size, stride, padding)
+    return _window_means(x, kernel=kernel, geometry=geometry)
 
 
 # ---- settings -----------------------------------------------------------------------------------
@@ -307,10 +344,11 @@ def _pool_geometry(
     return kernel, geometry
 
 
-def _with_bias(name: str, y: Tensor, bias: Any) -> Tensor:
+def _operands(name: str, x: Tensor, weight: Tensor, bias: Any, channels: int) -> list[Tensor]:
+    """Image, kernel and, if there is one, the bias of each channel, in one dtype."""
     if bias is None:
-        return y
+        return one_dtype(x, weight)
     bias = bias if isinstance(bias, Tensor) else Tensor(bias)
-    if bias.shape != (y.shape[1],):
-        raise ValueError(f"{name}: the bias must be ({y.shape[1]},), got {bias.shape}")
-    return y + reshape(bias, (1, -1, 1, 1))
+    if bias.shape != (channels,):
+        raise ValueError(f"{name}: the bias must be ({channels},), got {bias.shape}")
+    return one_dtype(x, weight, bias)

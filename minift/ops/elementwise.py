@@ -60,7 +60,8 @@ def _float32(x: Any) -> Any:
 
 def floating(x: Any) -> Any:
     """`x` as floats: integers and booleans become float32, numbers are left alone."""
-    return x if getattr(x, "dtype", np.dtype(float)).kind == "f" else _float32(x)
+    dtype = getattr(x, "dtype", None)
+    return x if dtype is None or dtype.kind == "f" else _float32(x)
 
 
 def one_dtype(*xs: Tensor) -> list[Tensor]:
@@ -314,6 +315,29 @@ def astype(x: Any, dtype: Any) -> Tensor:
 def _astype(x, *, dtype):
     before = x.dtype
     return x.astype(dtype), (lambda g: g.astype(before),)
+
+
+def in_float32(function: Callable[..., Tensor], fused: bool = False) -> Callable[..., Tensor]:
+    """Compute a function of float16 tensors in float32: its sums and exponents need the range.
+
+    The result is float16 again, and so are the gradients. With `fused`, kernels of the GPU are
+    given the float16 arrays, because they do so inside.
+    """
+
+    @functools.wraps(function)
+    def widened(*inputs: Any, **settings: Any) -> Tensor:
+        if fused and kernels.take_on_gpu([x.data for x in inputs if isinstance(x, Tensor)]):
+            return function(*inputs, **settings)
+        wide = [at_least_float32(x) for x in inputs]
+        y = function(*wide, **settings)
+        return y if all(a is b for a, b in zip(wide, inputs)) else astype(y, np.float16)
+
+    return widened
+
+
+def at_least_float32(x: Any) -> Any:
+    """A float16 tensor as float32, all else as it is."""
+    return astype(x, np.float32) if isinstance(x, Tensor) and x.dtype == np.float16 else x
 
 
 # ---- comparisons: booleans, no gradient ---------------------------------------------------------

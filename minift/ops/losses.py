@@ -1,20 +1,23 @@
 """Losses: what training makes small. Each returns a single value unless `reduction="none"`.
 
+Losses of float16 tensors are float32.
+
 Read `minift/ops/conv.py` next, or `minift/nn/` for what is trained.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
+from minift import kernels
 from minift.autograd import beside
-from minift.backend import Array, xp
-from minift.ops.elementwise import abs, exp, mul, softplus, sqrt
+from minift.backend import Array, device_of, xp
+from minift.ops.elementwise import abs, at_least_float32, exp, mul, softplus, sqrt, where
 from minift.ops.neural import log_softmax, row_cross_entropy
 from minift.ops.products import matmul
 from minift.ops.reduce import mean, sum
 from minift.ops.shape import getitem, reshape, swapaxes
-from minift.tensor import Tensor
+from minift.tensor import Tensor, as_array
 
 
 def _reduced(loss: Tensor, reduction: str) -> Tensor:
@@ -47,7 +50,7 @@ def cross_entropy(
     logits = logits if isinstance(logits, Tensor) else Tensor(logits)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing lies in [0, 1], got {label_smoothing}")
-    rows, classes, used = _picked("cross_entropy", logits, target, ignore_index)
+    rows, classes, used, counts = _picked("cross_entropy", logits, target, ignore_index)
     loss = row_cross_entropy(rows, target=classes)  # (n,)
     w = _class_weights("cross_entropy", rows, weight)
     weight_of_row = None if w is None else w[classes]
@@ -57,7 +60,7 @@ def cross_entropy(
         C = rows.shape[-1]
         each = -log_softmax(rows) if w is None else -log_softmax(rows) * w  # (n, C)
         loss = loss * (1 - label_smoothing) + sum(each, axis=-1) * (label_smoothing / C)
-    return _reduced_rows(loss, weight_of_row, reduction, used)
+    return _reduced_rows(loss, weight_of_row, reduction, used, counts)
 
 
 def nll_loss(
@@ -69,13 +72,13 @@ def nll_loss(
 ) -> Tensor:
     """−log p[target] for log-probabilities (..., C); otherwise as `cross_entropy`."""
     x = log_probabilities if isinstance(log_probabilities, Tensor) else Tensor(log_probabilities)
-    rows, classes, used = _picked("nll_loss", x, target, ignore_index)
+    rows, classes, used, counts = _picked("nll_loss", x, target, ignore_index)
     loss = -getitem(rows, (xp(classes).arange(len(classes)), classes))  # (n,)
     w = _class_weights("nll_loss", rows, weight)
     weight_of_row = None if w is None else w[classes]
     if weight_of_row is not None:
         loss = loss * weight_of_row
-    return _reduced_rows(loss, weight_of_row, reduction, used)
+    return _reduced_rows(loss, weight_of_row, reduction, used, counts)
 
 
 def focal_loss(
@@ -90,56 +93,81 @@ def focal_loss(
     logits = logits if isinstance(logits, Tensor) else Tensor(logits)
     if gamma < 0:
         raise ValueError(f"focal_loss: gamma must be at least 0, got {gamma}")
-    rows, classes, used = _picked("focal_loss", logits, target, ignore_index)
+    rows, classes, used, counts = _picked("focal_loss", logits, target, ignore_index)
     nll = row_cross_entropy(rows, target=classes)  # (n,)
     loss = nll if gamma == 0 else (1 - exp(-nll)).clip(min=0) ** gamma * nll
     w = _class_weights("focal_loss", rows, weight)
     weight_of_row = None if w is None else w[classes]
     if weight_of_row is not None:
         loss = loss * weight_of_row
-    return _reduced_rows(loss, weight_of_row, reduction, used)
+    return _reduced_rows(loss, weight_of_row, reduction, used, counts)
 
 
-def _picked(name: str, x: Tensor, target: Any, ignore_index: int) -> tuple[Tensor, Array, Array]:
-    """The rows that count, (n, C), their classes (n,), and a mask of the shape of target."""
-    classes = beside(name, x.data, target)
-    if classes.dtype.kind not in "iu":
-        raise TypeError(f"{name}: targets are integer classes, got {classes.dtype}")
-    if x.ndim == 0 or x.shape[:-1] != classes.shape:
+class Picked(NamedTuple):
+    """The rows of logits whose targets count, and how they stood."""
+
+    rows: Tensor  # (n, C)
+    classes: Array  # (n,)
+    used: Array  # of the shape of the targets: which count
+    counts: Array | None  # (n,) 1 or 0, where rows that do not count are still there
+
+
+def _picked(name: str, x: Tensor, target: Any, ignore_index: int) -> Picked:
+    """The rows that count and their classes; all rows where to count them is to wait."""
+    given = as_array(target)
+    if given.dtype.kind not in "iu":
+        raise TypeError(f"{name}: targets are integer classes, got {given.dtype}")
+    if x.ndim == 0 or x.shape[:-1] != given.shape:
         raise ValueError(
-            f"{name}: targets {classes.shape} must have the shape of logits {x.shape} without "
+            f"{name}: targets {given.shape} must have the shape of logits {x.shape} without "
             "the last axis, which holds the classes"
         )
-    C, used = x.shape[-1], classes != ignore_index
-    wrong = used & ((classes < 0) | (classes >= C))
-    if wrong.any():
-        raise ValueError(f"{name}: target {int(classes[wrong][0])} is none of the {C} classes")
+    x = at_least_float32(x)
+    C, later = x.shape[-1], kernels.check_later(x.data)
+    if device_of(given) == "cpu" or not later:
+        _check_classes(name, given, C, ignore_index)
+    classes = beside(name, x.data, target)
     rows = reshape(x, (-1, C)) if x.ndim != 2 else x
+    if later:
+        right, used, counts = kernels.cuda.targets(name, classes, C, ignore_index, x.dtype)
+        rows = where(used.reshape(-1, 1), rows, 0.0)  # whatever stands in the others
+        return Picked(rows, right, used.reshape(classes.shape), counts)
+    used = classes != ignore_index
     if not used.all():
         rows = getitem(rows, xp(used).flatnonzero(used))
-    return rows, classes[used].reshape(-1), used
+    return Picked(rows, classes[used].reshape(-1), used, None)
+
+
+def _check_classes(name: str, classes: Array, C: int, ignore_index: int) -> None:
+    wrong = (classes != ignore_index) & ((classes < 0) | (classes >= C))
+    if wrong.any():
+        raise ValueError(f"{name}: target {int(classes[wrong][0])} is none of the {C} classes")
 
 
 def _class_weights(name: str, rows: Tensor, weight: Any) -> Array | None:
     if weight is None:
         return None
-    w = beside(name, rows.data, weight).astype(rows.dtype)
+    w = beside(name, rows.data, weight).astype(rows.dtype, copy=False)
     if w.shape != (rows.shape[-1],):
         raise ValueError(f"{name}: {w.shape} weights for {rows.shape[-1]} classes")
     return w
 
 
-def _reduced_rows(loss: Tensor, weight: Array | None, reduction: str, used: Array) -> Tensor:
+def _reduced_rows(
+    loss: Tensor, weight: Array | None, reduction: str, used: Array, counts: Array | None
+) -> Tensor:
     """Reduce the losses of the rows that count; "none" gives back the shape of the targets."""
+    if counts is not None:
+        loss, weight = loss * counts, counts if weight is None else weight * counts
     if reduction == "mean" and weight is not None:
-        total = float(weight.sum())
-        return sum(loss) * (1 / total if total else 0.0)
+        total = weight.sum()
+        return sum(loss) / xp(weight).where(total == 0, 1.0, total).astype(loss.dtype, copy=False)
     if reduction != "none":
         return _reduced(loss, reduction)
-    if used.all():
+    if counts is not None or used.all():
         return reshape(loss, used.shape)
     slot = xp(used).maximum(xp(used).cumsum(used) - 1, 0).reshape(used.shape)
-    return mul(getitem(loss, slot), used) if loss.size else Tensor(used.astype(loss.dtype))
+    return mul(getitem(loss, slot) if loss.size else sum(loss), used)
 
 
 def _same_shape(name: str, x: Any, target: Any) -> tuple[Tensor, Any]:
@@ -147,7 +175,7 @@ def _same_shape(name: str, x: Any, target: Any) -> tuple[Tensor, Any]:
     target = target if isinstance(target, Tensor) else Tensor(target)
     if x.shape != target.shape:
         raise ValueError(f"{name}: the shapes differ, got {x.shape} and {target.shape}")
-    return x, target
+    return at_least_float32(x), at_least_float32(target)
 
 
 def mse_loss(x: Any, target: Any, reduction: str = "mean") -> Tensor:

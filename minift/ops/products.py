@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from minift import kernels
 from minift.autograd import op
 from minift.backend import xp
 from minift.ops.elementwise import one_dtype, unbroadcast
@@ -15,22 +16,25 @@ from minift.tensor import Tensor
 
 def matmul(a: Any, b: Any) -> Tensor:
     """a @ b with NumPy's rules: leading axes broadcast, vectors are rows left, columns right."""
-    a, b = (x if isinstance(x, Tensor) else Tensor(x) for x in (a, b))
-    if a.ndim == 0 or b.ndim == 0:
-        raise ValueError(f"matmul: both sides need at least one axis, got {a.shape} @ {b.shape}")
-    if a.shape[-1] != b.shape[-2 if b.ndim > 1 else 0]:
+    a = a if isinstance(a, Tensor) else Tensor(a)
+    b = b if isinstance(b, Tensor) else Tensor(b)
+    left, right = a.shape, b.shape
+    if not left or not right:
+        raise ValueError(f"matmul: both sides need at least one axis, got {left} @ {right}")
+    if left[-1] != right[-2 if len(right) > 1 else 0]:
         raise ValueError(
-            f"matmul: inner sizes differ, got {a.shape} @ {b.shape}; the last axis of the left "
+            f"matmul: inner sizes differ, got {left} @ {right}; the last axis of the left "
             "must equal the second-to-last of the right"
         )
-    a, b = one_dtype(a, b)
-    row = reshape(a, (1, -1)) if a.ndim == 1 else a
-    column = reshape(b, (-1, 1)) if b.ndim == 1 else b
+    if a.dtype != b.dtype:
+        a, b = one_dtype(a, b)
+    if len(left) > 1 and len(right) > 1:
+        return _matmul(a, b)
+    row = reshape(a, (1, -1)) if len(left) == 1 else a
+    column = reshape(b, (-1, 1)) if len(right) == 1 else b
     y = _matmul(row, column)
-    if a.ndim > 1 and b.ndim > 1:
-        return y
-    dropped = {y.ndim - 2} if b.ndim > 1 else {y.ndim - 1}
-    dropped = {y.ndim - 2, y.ndim - 1} if a.ndim == b.ndim == 1 else dropped
+    dropped = {y.ndim - 2} if len(right) > 1 else {y.ndim - 1}
+    dropped = {y.ndim - 2, y.ndim - 1} if len(left) == len(right) == 1 else dropped
     return reshape(y, tuple(n for i, n in enumerate(y.shape) if i not in dropped))
 
 
@@ -58,6 +62,11 @@ def _matmul(a, b):
 
 def linear(x: Any, weight: Any, bias: Any = None) -> Tensor:
     """x @ weightᵀ + bias on the last axis: (..., in), (out, in), (out,) -> (..., out)."""
+    return _linear(*linear_operands(x, weight, bias))
+
+
+def linear_operands(x: Any, weight: Any, bias: Any) -> list[Tensor]:
+    """The operands of `linear` in one dtype. Raises ValueError if their shapes do not fit."""
     tensors = [
         t if isinstance(t, Tensor) else Tensor(t) for t in (x, weight, bias) if t is not None
     ]
@@ -66,10 +75,10 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Tensor:
         raise ValueError(f"linear: the last axis of {shape} must be the {into[-1]} of {into}")
     if bias is not None and tensors[2].shape != into[:1]:
         raise ValueError(f"linear: the bias must be {into[:1]}, got {tensors[2].shape}")
-    return _linear(*one_dtype(*tensors))
+    return one_dtype(*tensors)
 
 
-@op
+@op(fused=kernels.linear)
 def _linear(x, weight, bias=None):
     shape, n_out = x.shape, weight.shape[0]
     rows = x.reshape((-1, shape[-1]))  # (N, in)
@@ -84,17 +93,10 @@ def _linear(x, weight, bias=None):
         return g.reshape((-1, n_out)).swapaxes(0, 1) @ rows  # (out, in)
 
     def to_bias(g):
-        return _column_sums(g.reshape((-1, n_out)))
+        return g.reshape((-1, n_out)).sum(axis=0)
 
     y = y.reshape((*shape[:-1], n_out))
     return y, (to_x, to_weight, to_bias) if bias is not None else (to_x, to_weight)
-
-
-def _column_sums(g: Any) -> Any:
-    """(N, C) -> (C,); for large arrays a product with ones is the fastest sum there is."""
-    if isinstance(g, Tensor) or g.size < 4096:
-        return g.sum(axis=0)
-    return xp(g).ones(g.shape[0], g.dtype) @ g
 
 
 def einsum(subscripts: str, *operands: Any) -> Tensor:

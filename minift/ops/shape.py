@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from minift import backend
+from minift import backend, kernels
 from minift.autograd import beside, check_one_device, op
 from minift.backend import xp
 from minift.ops.elementwise import unbroadcast
@@ -134,7 +134,24 @@ def getitem(x: Any, index: Any) -> Tensor:
     """x[index] with NumPy's rules; an element taken twice gets both gradients."""
     x = x if isinstance(x, Tensor) else Tensor(x)
     parts = index if isinstance(index, tuple) else (index,)
-    return _getitem(x, index=tuple(_raw_index(x.data, part) for part in parts))
+    raw = tuple(_raw_index(x.data, part) for part in parts)
+    if x.device == "cuda":
+        _check_bounds(x.shape, raw)
+    return _getitem(x, index=raw)
+
+
+def _check_bounds(shape: tuple[int, ...], index: tuple[Any, ...]) -> None:
+    """Hold each integer array against the length of the axis that it stands for."""
+    takes = [  # how many axes each part stands for, but for the dots
+        (part.ndim if part.dtype == bool else 1) if backend.is_array(part) else part is not None
+        for part in index
+    ]
+    for i, part in enumerate(index):
+        if backend.is_array(part) and part.dtype != bool:
+            after_dots = any(before is Ellipsis for before in index[:i])
+            axis = len(shape) - sum(takes[i:]) if after_dots else sum(takes[:i])
+            if 0 <= axis < len(shape):
+                kernels.check_bounds("getitem", part, shape[axis])
 
 
 def _raw_index(x: Any, part: Any) -> Any:
@@ -176,13 +193,13 @@ def _put(g, *, index, shape):
 def take_along_axis(x: Any, indices: Any, axis: int) -> Tensor:
     """x[..., indices[..., i, ...], ...]: NumPy's take_along_axis (other axes broadcast)."""
     x = x if isinstance(x, Tensor) else Tensor(x)
-    return getitem(x, _along_axis("take_along_axis", x, indices, axis))
+    return _getitem(x, index=_along_axis("take_along_axis", x, indices, axis))
 
 
 def gather(x: Any, axis: int, index: Any) -> Tensor:
     """PyTorch's gather: y[i][j] = x[index[i][j]][j] for axis 0; index may be smaller than x."""
     x = x if isinstance(x, Tensor) else Tensor(x)
-    return getitem(x, _along_axis("gather", x, index, axis))
+    return _getitem(x, index=_along_axis("gather", x, index, axis))
 
 
 def _along_axis(name: str, x: Tensor, indices: Any, axis: int) -> tuple[Any, ...]:
@@ -192,6 +209,7 @@ def _along_axis(name: str, x: Tensor, indices: Any, axis: int) -> tuple[Any, ...
     if index.ndim != ndim:
         raise ValueError(f"{name}: the indices have {index.ndim} axes, the tensor {ndim}")
     axis = one_axis(name, axis, ndim)
+    kernels.check_bounds("getitem", index, x.shape[axis])
     grid = [
         xp(index).arange(n).reshape((1,) * i + (n,) + (1,) * (ndim - i - 1))
         for i, n in enumerate(index.shape)
@@ -248,6 +266,8 @@ def _concatenate(*xs, axis):
         y = concatenate(xs, axis)
     else:
         check_one_device("concatenate", *xs)
+        if kernels.cuda.multi_tensor.joins(xs) and not kernels.Choice.plain:
+            return kernels.cuda.multi_tensor.concatenate(xs, axis)
         y = xp(xs[0]).concatenate(xs, axis=axis)
     lead = (slice(None),) * axis
     ends = np.cumsum([x.shape[axis] for x in xs]).tolist()

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from minift.backend import Array, to_device, xp
-from minift.kernels.tiles import tiles
+from minift.kernels import updates
 from minift.tensor import Tensor
 
 Group = dict[str, Any]
+MASTER = "master"  # name of the state array that holds a float16 parameter in float32
 
 
 class Optimizer:
@@ -26,6 +27,9 @@ class Optimizer:
     optimizer's own. A step skips parameters that are frozen or have no gradient; their state and
     their count of steps stand still, so that one unfrozen later starts its own bias correction.
     Subclasses name their state arrays in `slots` and define `update`.
+
+    Of a float16 parameter the state holds a float32 master, which takes the steps that would
+    vanish in float16 (Micikevicius et al. 2018, section 3.1); the parameter is its copy.
     """
 
     def __init__(self, params: Iterable[Any], **settings: Any):
@@ -54,25 +58,36 @@ class Optimizer:
         self.param_groups.append(complete)
         self.state += [{} for _ in params]
 
-    def step(self) -> None:
-        """Update every parameter that has a gradient and is not frozen, in place."""
-        states = iter(self.state)
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                state = next(states)
-                if parameter.grad is not None and parameter.requires_grad:
-                    self.step_one(parameter, group, state)
+    def step(self, scale: float = 1.0) -> None:
+        """Update every parameter that has a gradient and is not frozen, in place.
 
-    def step_one(self, parameter: Tensor, group: Group, state: dict[str, Any]) -> None:
-        """Apply the rule to one parameter in pieces, so that temporaries stay in the cache."""
+        Gradients count `scale` times: clipping and loss scaling need no pass of their own.
+        """
+        states = iter(self.state)
+        due = [
+            (parameter, group, state)
+            for group in self.param_groups
+            for parameter, state in zip(group["params"], states)
+            if parameter.grad is not None and parameter.requires_grad
+        ]
+        updates.apply([self.update_of(*one) for one in due], scale)
+        for parameter, _, _ in due:
+            parameter.data = parameter.data  # tells the tape that the values were written
+
+    def update_of(self, parameter: Tensor, group: Group, state: dict[str, Any]) -> updates.Update:
+        """The next step of one parameter; makes its state if there is none."""
         assert parameter.grad is not None
-        array, gradient = parameter.data, parameter.grad.data
-        slots = self.slots(group)
+        weight, slots = parameter.data, self.slots(group)
+        copy = weight if weight.dtype == np.float16 else None
+        if copy is not None:
+            if MASTER not in state:
+                state[MASTER] = copy.astype(np.float32)
+            weight = state[MASTER]
         state["step"] = state.get("step", 0) + 1
-        state.update({slot: xp(array).zeros_like(array) for slot in slots if slot not in state})
-        for piece in pieces(array, gradient, *(state[slot] for slot in slots)):
-            self.update(*piece, step=state["step"], **group)
-        parameter.data = array  # tells the tape that the values were written
+        state.update({slot: xp(weight).zeros_like(weight) for slot in slots if slot not in state})
+        settings = {k: v for k, v in group.items() if k != "params"} | {"step": state["step"]}
+        arrays = [state[slot] for slot in slots]
+        return updates.Update(self.update, weight, parameter.grad.data, arrays, settings, copy)
 
     def slots(self, group: Group) -> tuple[str, ...]:
         """Names of the arrays that are kept for each parameter of this group."""
@@ -97,7 +112,8 @@ class Optimizer:
             {**group, "params": [next(positions) for _ in group["params"]]}
             for group in self.param_groups
         ]
-        state = {i: {k: saved(v) for k, v in s.items()} for i, s in enumerate(self.state) if s}
+        stepped = {i: state for i, state in enumerate(self.state) if "step" in state}
+        state = {i: {k: saved(v) for k, v in s.items()} for i, s in stepped.items()}
         return {"state": state, "param_groups": copy.deepcopy(groups)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -134,13 +150,15 @@ class Optimizer:
         """Saved state of one parameter, checked against it and put on its device."""
         if not state:
             return {}
+        slots += (MASTER,) if MASTER in state else ()
         shapes = {k: np.shape(v) for k, v in state.items()}
         if shapes != {"step": (), **dict.fromkeys(slots, parameter.shape)}:
             raise ValueError(
                 f"the saved state of parameter {index} is {shapes}; {type(self).__name__} needs a "
                 f"step and {slots or 'no arrays'} of shape {parameter.shape}"
             )
-        arrays = {slot: np.array(state[slot], parameter.dtype) for slot in slots}
+        dtype = np.promote_types(parameter.dtype, np.float32)
+        arrays = {slot: np.array(state[slot], dtype) for slot in slots}
         moved = {slot: to_device(array, parameter.device) for slot, array in arrays.items()}
         return {"step": int(state["step"]), **moved}
 
@@ -183,20 +201,6 @@ class Optimizer:
                     f"{type(self).__name__}: a parameter of shape {parameter.shape} was given twice"
                 )
             known.add(id(parameter))
-
-
-def pieces(target: Array, *others: Array) -> Iterator[tuple[Array, ...]]:
-    """Flat views of tiles of arrays of one shape: what is written there is written to them.
-
-    A gradient that is not contiguous is copied, since it is only read; a target that is not is
-    handed out whole.
-    """
-    if not target.flags.c_contiguous:
-        yield (target, *others)
-        return
-    flat = [array.reshape(-1) for array in (target, *others)]
-    for tile in tiles(target.size, 1):
-        yield tuple(array[tile] for array in flat)
 
 
 def saved(value: Any) -> Any:

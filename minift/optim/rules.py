@@ -1,7 +1,8 @@
 """Update rules, from the simplest to the one that trains BERT: SGD, RMSprop, Adam, AdamW.
 
 Each is one formula on raw arrays (`update`) beside the settings that it takes, numerically
-PyTorch's. What they share is in `optimizer.py`. Learning-rate schedules are *not* here: they are
+PyTorch's. On a GPU the kernel that `fused` names does the same to all parameters in one launch.
+What they share is in `optimizer.py`. Learning-rate schedules are *not* here: they are
 functions of the step (`schedules.py`) that the training loop writes into `group["lr"]`.
 """
 
@@ -12,6 +13,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from minift.backend import Array, xp
+from minift.kernels.cuda import multi_tensor
+from minift.kernels.updates import fused
 from minift.optim.optimizer import Group, Optimizer
 
 
@@ -42,6 +45,7 @@ class SGD(Optimizer):
     def slots(self, group: Group) -> tuple[str, ...]:
         return ("momentum_buffer",) if group["momentum"] else ()
 
+    @fused(multi_tensor.SGD)
     def update(
         self, p: Array, g: Array, b: Array = None, *, lr, momentum, nesterov, weight_decay, **_
     ) -> None:
@@ -73,6 +77,7 @@ class RMSprop(Optimizer):
     def slots(self, group: Group) -> tuple[str, ...]:
         return ("square_avg", "momentum_buffer") if group["momentum"] else ("square_avg",)
 
+    @fused(multi_tensor.RMSPROP)
     def update(
         self, p: Array, g: Array, v: Array, b: Array = None, *, lr, alpha, eps, momentum, **_
     ) -> None:
@@ -112,6 +117,7 @@ class Adam(Optimizer):
                 f"{type(self).__name__}: betas must be two numbers in [0, 1), got {group['betas']}"
             )
 
+    @fused(multi_tensor.ADAM)
     def update(self, p: Array, g: Array, m: Array, v: Array, *, lr, betas, eps, step, **_) -> None:
         beta1, beta2 = betas
         m *= beta1
@@ -139,6 +145,7 @@ class AdamW(Adam):
     ):
         Optimizer.__init__(self, params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
 
+    @fused(multi_tensor.ADAM)
     def update(
         self, p: Array, g: Array, m: Array, v: Array, *, lr, betas, eps, step, weight_decay=0, **_
     ) -> None:

@@ -2,5 +2,13 @@
 
 from minift.plot.comparison import STRATEGY_NAMES, report
 from minift.plot.computation_graph import graph
+from minift.plot.training import confusion, learning_curves, predictions
 
-__all__ = ["STRATEGY_NAMES", "graph", "report"]
+__all__ = [
+    "STRATEGY_NAMES",
+    "confusion",
+    "graph",
+    "learning_curves",
+    "predictions",
+    "report",
+]

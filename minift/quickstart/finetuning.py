@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import Any
 
 import numpy as np
 
@@ -26,7 +25,6 @@ from minift.models import BertForSequenceClassification
 from minift.objectives import Classification
 from minift.quickstart.recipe import FineTuning, Setup
 from minift.tape import no_grad
-from minift.tensor import Tensor
 from minift.train import Callback, TrainConfig, Trainer, adamw
 
 Weights = dict[str, np.ndarray]
@@ -154,17 +152,6 @@ def epochs_of(recipe: FineTuning, examples: int) -> int:
     return max(recipe.min_epochs, round(recipe.steps / steps_per_epoch))
 
 
-class Head(nn.Module):
-    """The last part of a classifier, on features that are already there: (B, C) -> (B, L)."""
-
-    def __init__(self, model: BertForSequenceClassification):
-        self.dropout, self.classifier = model.dropout, model.classifier
-
-    def forward(self, features: Any) -> Tensor:
-        device = self.classifier.weight.device
-        return self.classifier(self.dropout(Tensor(features, device=device)))
-
-
 def train_head(
     model: BertForSequenceClassification,
     dataset: TokenDataset,
@@ -177,7 +164,7 @@ def train_head(
     chosen = finetune.head_only(model.to(config.device), recipe.lr)
     features = finetune.extract_features(model, dataset)
     Trainer(
-        Head(model),
+        finetune.Head(model),
         ArrayDataset(features=features, labels=dataset.targets["labels"]),
         objective=Classification(),
         config=config,

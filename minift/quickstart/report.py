@@ -6,10 +6,7 @@ that of their difference. Not here: the picture (`minift/plot/`).
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +15,7 @@ from minift.metrics import paired_interval
 from minift.plot import STRATEGY_NAMES
 from minift.quickstart.finetuning import BASELINES, PRETRAINED, Outcome
 from minift.quickstart.recipe import Setup
+from minift.train.machine import machine
 
 Results = dict[str, Any]
 
@@ -43,28 +41,6 @@ def results_of(
         "pretraining": pretraining,
         "finetuning": runs,
     }
-
-
-def machine(device: str) -> dict[str, Any]:
-    """Where the seconds were measured."""
-    return {
-        "system": platform.system(),
-        "processor": processor(),
-        "cores": os.cpu_count(),
-        "device": device,
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-    }
-
-
-def processor() -> str:
-    """The processor's name, as far as the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def values(results: Results, labels: int, strategy: str, name: str) -> list[float]:

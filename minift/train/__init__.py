@@ -2,12 +2,14 @@
 
 from minift.train.callbacks import Callback
 from minift.train.device import choose_device
+from minift.train.early_stopping import EarlyStopping
 from minift.train.progress import Progress
 from minift.train.records import JsonLog
 from minift.train.trainer import History, TrainConfig, Trainer, adamw
 
 __all__ = [
     "Callback",
+    "EarlyStopping",
     "History",
     "JsonLog",
     "Progress",

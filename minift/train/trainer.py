@@ -1,31 +1,33 @@
 """Trainer: one loop for every model, objective and strategy.
 
-A step is: objective, backward, clip, write the rate, update. All else that happens hangs on named
-points (`callbacks.py`). What the loop needs in order to go on lies in objects with a state_dict:
-model, optimizer, loader, random generators, callbacks, and the number of the step.
+A step is: objective, backward, read the numbers, write the rate, update. All else that happens
+hangs on named points (`callbacks.py`). What the loop needs in order to go on lies in objects with a
+state_dict: model, optimizer, loader, random generators, callbacks, and the number of the step.
 
 Not here: what is learnt (`minift/objectives/`), which weights move (`minift/finetune/`).
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from minift.backend import random
+from minift.backend import Array, random
 from minift.data import DataLoader, Dataset
+from minift.kernels.gradients import clipping_factor, joint_length
 from minift.nn import Module
-from minift.optim import AdamW, Optimizer, clip_grad_norm_, schedules
+from minift.optim import AdamW, Optimizer, schedules
 from minift.tape import no_grad
 from minift.tensor import Tensor
 from minift.train.callbacks import Callback
 from minift.train.device import choose_device
+from minift.train.logs import Log, mean_log, read_log
+from minift.train.loss_scale import LossScale
+from minift.train.precision import check_precision, weights_in
 from minift.train.records import JsonLog
 
-Log = dict[str, Any]
 Objective = Callable[[Module, Any], tuple[Tensor, Log]]
 Group = dict[str, Any]
 
@@ -37,7 +39,8 @@ class TrainConfig:
     `lr` is the peak rate, `schedule` a function (step, total, warmup) -> factor of it, `warmup`
     the share of the steps that rise. `weight_decay` concerns matrices only. Gradients longer than
     `max_grad_norm` are scaled down to it; None: never. The validation data are evaluated every
-    `evaluate_every` steps; None: after each epoch. With `output`, the run is logged to
+    `evaluate_every` steps; None: after each epoch. `precision` "float16" halves the memory of a
+    GPU that weights and activations take (`precision.py`). With `output`, the run is logged to
     train.jsonl in that folder. Raises ValueError for numbers that make no training.
     """
 
@@ -52,6 +55,7 @@ class TrainConfig:
     evaluate_every: int | None = None
     seed: int = 0
     device: str = "auto"
+    precision: str = "float32"
     output: str | Path | None = None
 
     def __post_init__(self) -> None:
@@ -61,6 +65,10 @@ class TrainConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"TrainConfig: {name} must be 1 or more, got {value}")
+        if self.max_grad_norm is not None and not self.max_grad_norm > 0:
+            raise ValueError(
+                f"TrainConfig: max_grad_norm must be above 0 or None, got {self.max_grad_norm}"
+            )
         if not 0 <= self.warmup < 1:
             raise ValueError(f"TrainConfig: warmup is a share in [0, 1), got {self.warmup}")
 
@@ -97,7 +105,10 @@ class Trainer:
         callbacks: Sequence[Callback] = (),
     ):
         self.config = config = config or TrainConfig()
-        self.model = model.to(choose_device(config.device))
+        device = choose_device(config.device)
+        check_precision(config.precision, device)
+        self.model = model.to(device)
+        self.loss_scale = LossScale() if config.precision == "float16" else None
         self.loader = as_loader(train, config.batch_size, shuffle=True, seed=config.seed)
         self.validation, self.objective = validation, objective
         everything = [{"params": model.parameters()}]
@@ -127,8 +138,9 @@ class Trainer:
         self.model.train()
         try:
             self._call("on_fit_start")
-            while self.step < self.total_steps:
-                self._train_epoch()
+            with weights_in(self.config.precision, self.model, self.optimizer):
+                while self.step < self.total_steps:
+                    self._train_epoch()
         finally:
             self._call("on_fit_end")
             self.batch = None
@@ -146,20 +158,43 @@ class Trainer:
         self._call("on_epoch_end")
 
     def train_step(self, batch: Any) -> None:
-        """One update; its numbers are in `log` afterwards."""
-        loss, log = self.objective(self.model, batch)
-        self.optimizer.zero_grad()
-        loss.backward()
+        """One update; its numbers are in `log` afterwards.
+
+        In float16, a batch whose gradient overflows is tried again with a smaller loss scale.
+        """
+        log = self._gradient(batch)
+        while self.loss_scale is not None and not self.loss_scale.accept(log["grad_norm"]):
+            log = self._gradient(batch)
+        scale = 1 / log.get("loss_scale", 1)
         if self.config.max_grad_norm is not None:
-            log["grad_norm"] = clip_grad_norm_(self._trained(), self.config.max_grad_norm)
-        factor = self.factor()
+            scale *= clipping_factor(log["grad_norm"], self.config.max_grad_norm)
+        log["lr_factor"] = factor = self.factor()
         for group, peak in zip(self.optimizer.param_groups, self.peak_rates):
             group["lr"] = peak * factor
-        self.optimizer.step()
+        self.optimizer.step(scale)
         self.step += 1
-        self.batch = batch
-        self.log = {"step": self.step, "loss": loss.item(), **log, "lr_factor": factor}
-        self.history.steps.append(self.log)
+        self.batch, self.log = batch, log
+        self.history.steps.append(log)
+
+    def _gradient(self, batch: Any) -> Log:
+        """Go forward and back; the numbers of the batch.
+
+        They are read here, before the update, and the host waits for the GPU this one time in a
+        step: so the GPU has work left while the host prepares the next batch, and nothing is
+        written to the weights if anything went wrong.
+        """
+        loss, log = self.objective(self.model, batch)
+        self.optimizer.zero_grad()
+        scaled = loss if self.loss_scale is None else loss * self.loss_scale.scale
+        scaled.backward()
+        log = {"step": self.step + 1, "loss": loss, **log}
+        if self.config.max_grad_norm is not None or self.loss_scale is not None:
+            log["grad_norm"] = joint_length(self._gradients())
+        log = read_log(log)
+        if self.loss_scale is not None:
+            log["loss_scale"] = self.loss_scale.scale
+            log["grad_norm"] /= self.loss_scale.scale
+        return log
 
     def factor(self) -> float:
         """The schedule's factor of the peak rates for the next update."""
@@ -178,7 +213,7 @@ class Trainer:
         try:
             with no_grad():
                 logs = [
-                    {"count": 1, "loss": loss.item(), **log}
+                    read_log({"count": 1, "loss": loss, **log})
                     for loss, log in (self.objective(self.model, batch) for batch in loader)
                 ]
         finally:
@@ -201,8 +236,9 @@ class Trainer:
             return at_end_of_epoch or self.step == self.total_steps
         return self.step % every == 0 or self.step == self.total_steps
 
-    def _trained(self) -> list[Tensor]:
-        return [p for group in self.optimizer.param_groups for p in group["params"]]
+    def _gradients(self) -> list[Array]:
+        trained = [p for group in self.optimizer.param_groups for p in group["params"]]
+        return [p.grad.data for p in trained if p.grad is not None]
 
     def _call(self, point: str) -> None:
         for callback in self.callbacks:
@@ -220,6 +256,7 @@ class Trainer:
             "loader": self.loader.state_dict(),
             "random": random.get_state(),
             "callbacks": [callback.state_dict() for callback in self.callbacks],
+            "loss_scale": None if self.loss_scale is None else self.loss_scale.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -232,6 +269,8 @@ class Trainer:
         random.set_state(state["random"])
         for callback, saved in zip(self.callbacks, state["callbacks"], strict=True):
             callback.load_state_dict(saved)
+        if self.loss_scale is not None and state["loss_scale"] is not None:
+            self.loss_scale.load_state_dict(state["loss_scale"])
         self.step = state["step"]
 
 
@@ -271,15 +310,3 @@ def adamw(
             decay = weight_decay if is_matrix else 0.0
             split += [{"weight_decay": decay, **group, "params": params}] if params else []
     return AdamW(split, lr=lr, betas=betas)
-
-
-def mean_log(logs: Sequence[Log]) -> dict[str, float]:
-    """Means of the batches' numbers, weighted by `count`, which itself is summed."""
-    total = sum(log["count"] for log in logs)
-    sums: defaultdict[str, float] = defaultdict(float)
-    for log in logs:
-        for name, value in log.items():
-            sums[name] += value * log["count"]
-    return {name: value / total for name, value in sums.items() if name != "count"} | {
-        "count": total
-    }

@@ -1,35 +1,47 @@
-// A small cuBLAS: the products that CuPy asks for, in float32 and float64, by their definition.
-// Matrices lie column by column (BLAS's order). `cublas.py` adds the other names, which refuse.
+// A small cuBLAS: the products that CuPy asks for, in float16, float32 and float64, by their
+// definition. Matrices lie column by column (BLAS's order). Each product is noted, so that tests
+// can ask what was computed and how. `cublas.py` adds the other names, which refuse.
 #include <algorithm>
 #include <cstddef>
+#include <string>
 #include <vector>
 
 using Handle = void*;
 using Status = int;  // 0: done
 const Status UNSUPPORTED = 15;
-enum { FLOAT32 = 0, FLOAT64 = 1 };  // cudaDataType
+enum { FLOAT32 = 0, FLOAT64 = 1, FLOAT16 = 2 };  // cudaDataType
+enum { COMPUTE_16F = 64 };                       // cublasComputeType: sums in float16
 
-// C = alpha op(A) op(B) + beta C; op transposes where its flag is set. C is not read if beta is 0.
-// A goes into a panel of ROWS rows, so that the innermost loop is one that g++ makes vectors of;
-// sums run over k in order, as the definition has it.
-template <class T>
-static void gemm(int ta, int tb, int m, int n, int k, T alpha, const T* A, int lda, const T* B,
-                 int ldb, T beta, T* C, int ldc) {
+static std::string products;  // a line each: name, type of matrices and of computation, flops
+static void note(const char* name, int type, int compute, long m, long n, long k, long batch) {
+  products += std::string(name) + " " + std::to_string(type) + " " + std::to_string(compute) + " " +
+              std::to_string(2 * m * n * k * batch) + "\n";
+}
+template <class T> int type_of();
+template <> int type_of<float>() { return FLOAT32; }
+template <> int type_of<double>() { return FLOAT64; }
+
+// C = alpha op(A) op(B) + beta C, summed in Sum; op transposes where its flag is set. C is not read
+// if beta is 0. A goes into a panel of ROWS rows, so that the innermost loop is one that g++ makes
+// vectors of; sums run over k in order, as the definition has it.
+template <class T, class Sum>
+static void gemm(int ta, int tb, int m, int n, int k, Sum alpha, const T* A, int lda, const T* B,
+                 int ldb, Sum beta, T* C, int ldc) {
   constexpr int ROWS = 32, COLUMNS = 4;
-  std::vector<T> panel((size_t)k * ROWS);
+  std::vector<Sum> panel((size_t)k * ROWS);
   for (int i = 0; i < m; i += ROWS) {
     const int rows = std::min(ROWS, m - i);
     for (int p = 0; p < k; p++)
-      for (int r = 0; r < rows; r++)
-        panel[(size_t)p * ROWS + r] = ta ? A[p + (size_t)(i + r) * lda] : A[i + r + (size_t)p * lda];
+      for (int r = i; r < i + rows; r++)
+        panel[(size_t)p * ROWS + r - i] = ta ? A[p + (size_t)r * lda] : A[r + (size_t)p * lda];
     for (int j = 0; j < n; j += COLUMNS) {
       const int columns = std::min(COLUMNS, n - j);
-      T sum[COLUMNS][ROWS] = {};
+      Sum sum[COLUMNS][ROWS] = {};
       for (int p = 0; p < k; p++) {
-        const T* const a = &panel[(size_t)p * ROWS];
+        const Sum* const a = &panel[(size_t)p * ROWS];
         for (int c = 0; c < COLUMNS; c++) {
           const int column = std::min(j + c, n - 1);  // beyond the edge: computed, not stored
-          const T b = tb ? B[column + (size_t)p * ldb] : B[p + (size_t)column * ldb];
+          const Sum b = tb ? B[column + (size_t)p * ldb] : B[p + (size_t)column * ldb];
           for (int r = 0; r < ROWS; r++) sum[c][r] += a[r] * b;
         }
       }
@@ -55,19 +67,22 @@ static void gemv(int ta, int m, int n, T alpha, const T* A, int lda, const T* x,
   }
 }
 
-template <class T>
+template <class T, class Sum>
 static Status gemm_of(int ta, int tb, int m, int n, int k, const void* alpha, const void* A,
                       int lda, long long sa, const void* B, int ldb, long long sb,
                       const void* beta, void* C, int ldc, long long sc, int batch) {
   for (int i = 0; i < batch; i++)
-    gemm<T>(ta, tb, m, n, k, *(const T*)alpha, (const T*)A + i * sa, lda, (const T*)B + i * sb, ldb,
-            *(const T*)beta, (T*)C + i * sc, ldc);
+    gemm<T>(ta, tb, m, n, k, *(const Sum*)alpha, (const T*)A + i * sa, lda, (const T*)B + i * sb,
+            ldb, *(const Sum*)beta, (T*)C + i * sc, ldc);
   return 0;
 }
 
 static int pointer_mode, math_mode;
 
 extern "C" {
+
+const char* pretended_products() { return products.c_str(); }
+void pretended_forget() { products.clear(); }
 
 Status cublasCreate_v2(Handle* h) { *h = (Handle)1; return 0; }
 Status cublasDestroy_v2(Handle) { return 0; }
@@ -82,9 +97,14 @@ Status cublasGetVersion_v2(Handle, int* version) { *version = 130000; return 0; 
 Status cublasGemmStridedBatchedEx(Handle, int ta, int tb, int m, int n, int k, const void* alpha,
                                   const void* A, int type_a, int lda, long long sa, const void* B,
                                   int type_b, int ldb, long long sb, const void* beta, void* C,
-                                  int type_c, int ldc, long long sc, int batch, int, int) {
-  if (type_a != type_b || type_a != type_c || type_a > FLOAT64) return UNSUPPORTED;
-  auto run = type_a == FLOAT32 ? gemm_of<float> : gemm_of<double>;
+                                  int type_c, int ldc, long long sc, int batch, int compute,
+                                  int) {
+  if (type_a != type_b || type_a != type_c || type_a > FLOAT16) return UNSUPPORTED;
+  if (type_a == FLOAT16 && compute == COMPUTE_16F) return UNSUPPORTED;
+  note("gemm", type_a, compute, m, n, k, batch);
+  auto run = type_a == FLOAT32   ? gemm_of<float, float>
+             : type_a == FLOAT64 ? gemm_of<double, double>
+                                 : gemm_of<_Float16, float>;
   return run(ta, tb, m, n, k, alpha, A, lda, sa, B, ldb, sb, beta, C, ldc, sc, batch);
 }
 
@@ -106,33 +126,39 @@ Status cublasSgemmEx(Handle h, int ta, int tb, int m, int n, int k, const float*
   Status cublas##S##gemm_v2(Handle, int ta, int tb, int m, int n, int k, const T* alpha,           \
                             const T* A, int lda, const T* B, int ldb, const T* beta, T* C,         \
                             int ldc) {                                                             \
-    return gemm_of<T>(ta, tb, m, n, k, alpha, A, lda, 0, B, ldb, 0, beta, C, ldc, 0, 1);           \
+    note("gemm", type_of<T>(), type_of<T>(), m, n, k, 1);                                          \
+    return gemm_of<T, T>(ta, tb, m, n, k, alpha, A, lda, 0, B, ldb, 0, beta, C, ldc, 0, 1);        \
   }                                                                                                \
   Status cublas##S##gemmStridedBatched(Handle, int ta, int tb, int m, int n, int k,                \
                                        const T* alpha, const T* A, int lda, long long sa,          \
                                        const T* B, int ldb, long long sb, const T* beta, T* C,     \
                                        int ldc, long long sc, int batch) {                         \
-    return gemm_of<T>(ta, tb, m, n, k, alpha, A, lda, sa, B, ldb, sb, beta, C, ldc, sc, batch);    \
+    note("gemm", type_of<T>(), type_of<T>(), m, n, k, batch);                                      \
+    return gemm_of<T, T>(ta, tb, m, n, k, alpha, A, lda, sa, B, ldb, sb, beta, C, ldc, sc, batch); \
   }                                                                                                \
   Status cublas##S##gemmBatched(Handle, int ta, int tb, int m, int n, int k, const T* alpha,       \
                                 const T* const* A, int lda, const T* const* B, int ldb,            \
                                 const T* beta, T* const* C, int ldc, int batch) {                  \
+    note("gemmBatched", type_of<T>(), type_of<T>(), m, n, k, batch);                               \
     for (int i = 0; i < batch; i++)                                                                \
       gemm<T>(ta, tb, m, n, k, *alpha, A[i], lda, B[i], ldb, *beta, C[i], ldc);                    \
     return 0;                                                                                      \
   }                                                                                                \
   Status cublas##S##gemv_v2(Handle, int ta, int m, int n, const T* alpha, const T* A, int lda,     \
                             const T* x, int ix, const T* beta, T* y, int iy) {                     \
+    note("gemv", type_of<T>(), type_of<T>(), m, n, 1, 1);                                          \
     gemv<T>(ta, m, n, *alpha, A, lda, x, ix, *beta, y, iy);                                        \
     return 0;                                                                                      \
   }                                                                                                \
   Status cublas##S##dot_v2(Handle, int n, const T* x, int ix, const T* y, int iy, T* result) {     \
+    note("dot", type_of<T>(), type_of<T>(), n, 1, 1, 1);                                           \
     *result = 0;                                                                                   \
     for (int i = 0; i < n; i++) *result += x[(size_t)i * ix] * y[(size_t)i * iy];                  \
     return 0;                                                                                      \
   }                                                                                                \
   Status cublas##S##ger_v2(Handle, int m, int n, const T* alpha, const T* x, int ix, const T* y,   \
                            int iy, T* A, int lda) {                                                \
+    note("ger", type_of<T>(), type_of<T>(), m, n, 1, 1);                                           \
     for (int j = 0; j < n; j++)                                                                    \
       for (int i = 0; i < m; i++)                                                                  \
         A[i + (size_t)j * lda] += *alpha * x[(size_t)i * ix] * y[(size_t)j * iy];                  \

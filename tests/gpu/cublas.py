@@ -6,12 +6,35 @@ import ctypes
 import re
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gpu.kernels import digest
 
 HERE = Path(__file__).parent
 NAME = "libcublas.so.13"
+TYPES = {0: "float32", 1: "float64", 2: "float16"}  # cudaDataType
+library: ctypes.CDLL
+
+
+class Product(NamedTuple):
+    """One call of cuBLAS: which, on what, and the cublasComputeType (68: float32, 77: TF32)."""
+
+    name: str
+    dtype: str
+    compute: int
+    flops: int
+
+
+def products() -> list[Product]:
+    """The products since `forget`, in order."""
+    lines = library.pretended_products().decode().splitlines()
+    calls = (line.split() for line in lines)
+    return [Product(name, TYPES[int(dtype)], int(c), int(flops)) for name, dtype, c, flops in calls]
+
+
+def forget() -> None:
+    """Start the list of products anew."""
+    library.pretended_forget()
 
 
 def install(cache: Path) -> None:
@@ -23,7 +46,9 @@ def install(cache: Path) -> None:
     folder.mkdir(exist_ok=True)
     if not (folder / NAME).exists():
         build(cupys, folder)
-    ctypes.CDLL(str(folder / NAME), mode=ctypes.RTLD_GLOBAL)
+    global library
+    library = ctypes.CDLL(str(folder / NAME), mode=ctypes.RTLD_GLOBAL)
+    library.pretended_products.restype = ctypes.c_char_p
     libs._pathfinder = Finder(libs._pathfinder)
 
 

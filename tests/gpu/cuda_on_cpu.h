@@ -139,12 +139,19 @@ T __shfl_down_sync(unsigned, T v, int n, int = 32) { return shuffle(v, own() + n
 template <class T>
 T __shfl_xor_sync(unsigned, T v, int n, int = 32) { return shuffle(v, own() ^ n); }
 
+static unsigned __ballot_sync(unsigned, bool yes) {
+  unsigned all = yes ? 1u << own() : 0;
+  for (int n = 16; n; n /= 2) all |= __shfl_xor_sync(0, all, n);
+  return all;
+}
+
 // ---- atomics (nobody interrupts a thread) and intrinsics ---------------------------------------
 
 template <class T> T atomicAdd(T* p, T v) { T old = *p; *p = old + v; return old; }
 template <class T> T atomicMax(T* p, T v) { T old = *p; *p = std::max(old, v); return old; }
 template <class T> T atomicMin(T* p, T v) { T old = *p; *p = std::min(old, v); return old; }
 template <class T> T atomicExch(T* p, T v) { T old = *p; *p = v; return old; }
+template <class T> T atomicOr(T* p, T v) { T old = *p; *p = old | v; return old; }
 template <class T> T atomicCAS(T* p, T expected, T v) {
   T old = *p;
   if (old == expected) *p = v;
@@ -162,6 +169,9 @@ static inline double __longlong_as_double(long long x) { return same_bits<double
 static inline long long __double_as_longlong(double x) { return same_bits<long long>(x); }
 
 template <class T> T __ldg(const T* p) { return *p; }
+static inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b) {
+  return (unsigned __int128)a * b >> 64;
+}
 static inline int __clz(int x) { return x ? __builtin_clz(x) : 32; }
 static inline int __clzll(long long x) { return x ? __builtin_clzll(x) : 64; }
 static inline int __ffs(int x) { return __builtin_ffs(x); }
@@ -184,7 +194,10 @@ using std::tanh; using std::trunc;
 static void (*body)(void*);  // calls the kernel with its arguments
 static void* body_argument;
 
-static void first_thread() { current = 0; threadIdx = {0, 0, 0}; }
+static void set_thread(unsigned t) {
+  current = t;
+  threadIdx = {t % blockDim.x, t / blockDim.x % blockDim.y, t / blockDim.x / blockDim.y};
+}
 
 static void next_thread() {
   current++;
@@ -217,20 +230,34 @@ static void make_fibers(int n) {  // at most 1024; each is kept for the blocks t
   }
 }
 
+static bool run_warp(int first, int end) {  // as far as it can, ahead of the others
+  bool moved = false;
+  do {
+    progress = false;
+    set_thread(first);
+    for (int t = first; t < end; t++, next_thread())
+      if (!fibers[t].done) leave_for(scheduler, fibers[t].place);  // until it waits or ends
+    moved = moved || progress;
+  } while (progress);
+  return moved;
+}
+
 static void run_block_of_fibers(int n) {
   make_fibers(n);
   block_barrier = {n, 0, 0};
   for (int w = 0; w * 32 < n; w++) warp_barrier[w] = {std::min(32, n - w * 32), 0, 0};
   for (int t = 0; t < n; t++) fibers[t].done = turn[t] = false;
+  static bool backwards = true;  // every second block starts with its last warp
+  backwards = !backwards;
+  const int warps = (n + 31) / 32;
   for (bool left = true; left;) {
-    left = progress = false;
-    first_thread();
-    for (int t = 0; t < n; t++, next_thread())
-      if (!fibers[t].done) {
-        leave_for(scheduler, fibers[t].place);  // until it waits or ends
-        left = left || !fibers[t].done;
-      }
-    if (left && !progress) {
+    bool moved = left = false;
+    for (int i = 0; i < warps; i++) {
+      const int first = 32 * (backwards ? warps - 1 - i : i);
+      moved = run_warp(first, std::min(n, first + 32)) || moved;
+      for (int t = first; t < std::min(n, first + 32); t++) left = left || !fibers[t].done;
+    }
+    if (left && !moved) {
       fprintf(stderr, "a kernel hangs: its threads wait at different barriers\n");
       abort();
     }
@@ -238,7 +265,7 @@ static void run_block_of_fibers(int n) {
 }
 
 static void run_block_in_a_loop(int n) {
-  first_thread();
+  set_thread(0);
   for (int t = 0; t < n; t++, next_thread()) body(body_argument);
 }
 

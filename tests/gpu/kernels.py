@@ -12,6 +12,7 @@ import json
 import os
 import re
 import subprocess
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ class Function:
     launcher: Any
 
 
+launches: Counter[str] = Counter()  # kernel -> how often it ran
 libraries: dict[bytes, ctypes.CDLL] = {}  # the chip's binary -> its twin
 modules: dict[int, ctypes.CDLL] = {}
 functions: dict[int, Function] = {}
@@ -58,7 +60,7 @@ def twin_of(source: str, options: tuple[str, ...], names: dict[str, str], cache:
 def on_cpu(source: str, names: dict[str, str]) -> str:
     """The source with a launcher for each kernel; `names`: C++ expression -> mangled name."""
     source = DYNAMIC_SHARED.sub(r"\1* \2 = (\1*)dynamic_shared();", source)
-    waits = "true" if re.search(r"__sync|__shfl", source) else "false"
+    waits = "true" if re.search(r"__sync|__shfl|__ballot", source) else "false"
     kernels = [(f"({expression})", name) for expression, name in names.items()]
     kernels = kernels or [(name, name) for name in KERNEL.findall(source)]
     return source + "".join(f"\nLAUNCHER({name}, {k}, {waits})" for k, name in kernels) + "\n"
@@ -144,6 +146,7 @@ def launch(
 ) -> None:  # fmt: skip
     """Run a grid of blocks of threads; what is out of the chip's range is kept as a failure."""
     function = functions[handle]
+    launches[function.name] += 1
     grid, block = (gx, gy, gz), (bx, by, bz)
     try:
         check_launch(function.name, grid, block, shared)

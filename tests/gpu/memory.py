@@ -10,20 +10,27 @@ import itertools
 from collections import Counter
 from typing import Any
 
+from gpu import pretend
 from gpu.capsules import exchange
 from gpu.pretend import CHIP
 
-GARBAGE = 0xA5  # what fresh memory holds, so that reading it is noticed
+# What fresh memory holds, 8 bytes again and again: NaN in float32 and float64, so that reading it
+# shows; of the kind that arithmetic changes, and other for each block, so that writing it shows.
+GARBAGE = 0x7FF4A5A57FA50000
 ALIGNMENT = 512  # bytes, as on a GPU
+BEFORE, AFTER = ALIGNMENT, 32 << 10  # bytes of garbage around each block, to notice writes there
 GIB = 1 << 30
 
 libc = ctypes.CDLL(None)
 libc.aligned_alloc.restype = ctypes.c_void_p
 libc.aligned_alloc.argtypes = [ctypes.c_size_t, ctypes.c_size_t]
 libc.free.argtypes = [ctypes.c_void_p]
+libc.memcmp.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t]
+blocks: dict[int, tuple[int, bytes]] = {}  # address -> bytes asked for, the garbage
+numbers = itertools.count()  # of blocks
 
 copies: Counter[int] = Counter()  # cudaMemcpyKind -> how many there were
-TO_DEVICE = 1
+TO_DEVICE, TO_HOST = 1, 2
 
 handles = itertools.count(1)  # of streams, events, modules and functions
 
@@ -56,14 +63,44 @@ def properties(device: int) -> dict[str, Any]:
 
 
 def malloc(size: int, *_: int) -> int:
-    rounded = -(-max(size, 1) // ALIGNMENT) * ALIGNMENT
-    address = libc.aligned_alloc(ALIGNMENT, rounded)
-    ctypes.memset(address, GARBAGE, rounded)
-    return address
+    total = -(-(BEFORE + size + AFTER) // ALIGNMENT) * ALIGNMENT
+    start = libc.aligned_alloc(ALIGNMENT, total)
+    garbage = (GARBAGE + next(numbers) % (1 << 16)).to_bytes(8, "little")
+    spoil(start, total, garbage)
+    blocks[start + BEFORE] = size, garbage
+    return start + BEFORE
+
+
+def spoil(start: int, length: int, garbage: bytes) -> None:
+    """Fill with garbage."""
+    ctypes.memmove(start, garbage, min(8, length))
+    done = 8
+    while done < length:  # twice as much each time
+        ctypes.memmove(start + done, start, min(done, length - done))
+        done *= 2
 
 
 def free(address: int, *_: int) -> None:
-    libc.free(address)
+    if address:
+        check_around(address)
+        del blocks[address]
+        libc.free(address - BEFORE)
+
+
+def check_around(address: int) -> None:
+    """Note a write before or after a block, and mend it."""
+    size, garbage = blocks[address]
+    turned = garbage[size % 8 :] + garbage[: size % 8]
+    sides = ("before", address - BEFORE, BEFORE, garbage), ("after", address + size, AFTER, turned)
+    for side, start, length, garbage in sides:
+        if ctypes.string_at(start, 8) != garbage or libc.memcmp(start, start + 8, length - 8):
+            pretend.failures.append(RuntimeError(f"a kernel wrote {side} a block of {size} bytes"))
+            spoil(start, length, garbage)
+
+
+def check_blocks() -> None:
+    for address in blocks:
+        check_around(address)
 
 
 def copy(target: int, source: int, size: int, kind: int, *_: int) -> None:

@@ -8,12 +8,14 @@ genuine article: argument checks, dtypes, indexing, dispatch, memory pool, code 
 
 What it proves: that our code asks CuPy only for what CuPy has, never mixes host and device arrays
 unnoticed, compiles for the chip, and computes the same numbers as on the CPU. Fresh memory is
-filled with garbage, barriers inside a block are true ones, launches out of range fail.
+filled with garbage and surrounded by it, so that a read shows as NaN and a write is found; barriers
+inside a block are true ones, launches out of range fail. Each launch and copy is counted.
 
-What it cannot prove: anything about speed; races between blocks or warps (they run one after the
-other); order between streams; illegal addresses; what lies in precompiled libraries (sort, argsort
-and unique of Thrust, cuRAND, cuSOLVER, cuFFT, float16 products); the last bits of the chip's own
-exp, tanh and pow, and its flushing of denormal numbers.
+What it cannot prove: anything about speed; races between blocks (they run one after the other) and
+most races between warps (each runs as far as it can, from the first or from the last); order
+between streams; reads of others' memory; what lies in precompiled libraries (sort, argsort and
+unique of Thrust, cuRAND, cuSOLVER, cuFFT, float16 products); the last bits of the chip's own exp,
+tanh and pow, and its flushing of denormal numbers.
 
 It leans on private parts of CuPy and is made for one version of it.
 """
@@ -58,6 +60,9 @@ def install(folder: Path) -> None:
     memory.install()
     kernels.install(folder)
     cublas.install(folder)
+    import cupy
+
+    cupy.cuda.set_allocator(None)  # no pool: each array has a block, and garbage around it
 
 
 def cache() -> Path:
@@ -69,6 +74,8 @@ def cache() -> Path:
 
 def check() -> None:
     """Raise what went wrong in a launch since the last call; fixtures ask after each test."""
+    if "gpu.memory" in sys.modules:
+        sys.modules["gpu.memory"].check_blocks()
     if failures:
         first = failures[0]
         failures.clear()

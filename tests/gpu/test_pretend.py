@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from gpu import pretend
-from gpu.memory import GARBAGE
 
 pytestmark = [pytest.mark.cuda, pytest.mark.usefixtures("pretended_gpu")]
 
@@ -91,8 +90,34 @@ def test_a_launch_beyond_the_chip_fails(
 
 
 def test_fresh_memory_is_garbage(cp: ModuleType) -> None:
-    with cp.cuda.using_allocator(cp.cuda.memory._malloc):  # past CuPy's pool of used memory
-        assert (cp.empty(1000, "u1").get() == GARBAGE).all()
+    assert np.isnan(cp.empty(10, "f").get()).all()
+    assert np.isnan(cp.empty(10, "d").get()).all()
+
+
+@pytest.mark.parametrize(("place", "message"), [(-1, "before a block of 12 bytes"), (3, "after a")])
+def test_a_write_outside_of_a_block_is_found(cp: ModuleType, place: int, message: str) -> None:
+    source = 'extern "C" __global__ void poke(float* x, int place) { x[place] = 1; }'
+    x = cp.zeros(3, "f")
+    cp.RawKernel(source, "poke")((1,), (1,), (x, np.int32(place)))
+    with pytest.raises(RuntimeError, match=f"a kernel wrote {message}"):
+        pretend.check()
+
+
+def test_a_warp_may_be_ahead_of_the_others(cp: ModuleType) -> None:
+    source = r"""
+    extern "C" __global__ void ahead(int* last) {
+      __shared__ int turn;
+      if (threadIdx.x == 0) turn = 1;
+      __syncthreads();
+      atomicMax(last, turn);
+      BARRIER
+      if (threadIdx.x == 0) turn = 2;
+    }
+    """
+    for barrier, right in ((BARRIER, 1), ("", 2)):
+        last = cp.zeros(1, "i")
+        cp.RawKernel(source.replace("BARRIER", barrier), "ahead")((2,), (64,), (last,))
+        assert int(last[0]) == right
 
 
 def test_products_in_every_layout_equal_numpys(cp: ModuleType) -> None:

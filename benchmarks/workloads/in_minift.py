@@ -1,0 +1,160 @@
+"""The workloads in minift."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import minift as mf
+from benchmarks import workloads as w
+from minift import functional as F
+from minift import nn
+from minift.models.bert import mean_over_tokens
+
+Step = Callable[[], Any]
+
+
+def config(sizes: dict[str, int], dropout: float) -> mf.models.BertConfig:
+    return mf.models.BertConfig(
+        vocab_size=sizes["words"],
+        hidden_size=sizes["width"],
+        num_hidden_layers=sizes["layers"],
+        num_attention_heads=sizes["heads"],
+        intermediate_size=sizes["wide"],
+        max_position_embeddings=sizes["length"],
+        hidden_dropout_prob=dropout,
+        attention_probs_dropout_prob=dropout,
+    )
+
+
+class Residual(nn.Module):
+    """ReLU(x + two convolutions with batch norm)."""
+
+    def __init__(self, channels: int):
+        conv = lambda: nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.body = nn.Sequential(
+            conv(), nn.BatchNorm2d(channels), nn.ReLU(), conv(), nn.BatchNorm2d(channels)
+        )
+
+    def forward(self, x: mf.Tensor) -> mf.Tensor:
+        return F.relu(x + self.body(x))
+
+
+def training(model: nn.Module, loss_of: Callable[[], mf.Tensor], decay: bool = False) -> Step:
+    """One step of Adam, or AdamW with `decay`, over what is not frozen."""
+    moved = [p for p in model.parameters() if p.requires_grad]
+    optimizer = (mf.optim.AdamW if decay else mf.optim.Adam)(moved, lr=1e-4)
+    model.train()
+
+    def step() -> float:
+        optimizer.zero_grad()
+        loss = loss_of()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return step
+
+
+def mlp() -> Step:
+    x, y = w.rows_of_pixels()
+    relu = nn.ReLU()
+    model = nn.Sequential(nn.Linear(784, 256), relu, nn.Linear(256, 256), relu, nn.Linear(256, 10))
+    return training(model, lambda: F.cross_entropy(model(mf.Tensor(x)), y))
+
+
+def masked_words(dropout: float = 0.0) -> Step:
+    ids, positions, words = w.masked_text()
+    model = mf.models.BertForMaskedLM(config(w.SMALL, dropout))
+    return training(model, lambda: F.cross_entropy(model(ids, positions=positions), words))
+
+
+def classification(dropout: float = 0.0, frozen: bool = False) -> Step:
+    ids, classes = w.labelled_text()
+    model = mf.models.BertForSequenceClassification(config(w.MINILM, dropout))
+    if frozen:
+        model.freeze("bert.*")
+    return training(model, lambda: F.cross_entropy(model(ids), classes), decay=True)
+
+
+def autoencoder() -> Step:
+    x = mf.Tensor(w.images()[0])
+    model = nn.Sequential(
+        nn.Conv2d(3, 32, 3, padding=1), nn.ReLU(),
+        nn.Conv2d(32, 64, 3, stride=2, padding=1), nn.ReLU(),
+        nn.ConvTranspose2d(64, 32, 4, stride=2, padding=1), nn.ReLU(),
+        nn.Conv2d(32, 3, 3, padding=1),
+    )  # fmt: skip
+    return training(model, lambda: F.mse_loss(model(x), x))
+
+
+def resnet() -> Step:
+    x, y = w.images()
+    model = nn.Sequential(
+        nn.Conv2d(3, 32, 3, padding=1), Residual(32),
+        nn.Conv2d(32, 64, 3, stride=2, padding=1), Residual(64),
+        nn.AvgPool2d(16), nn.Flatten(), nn.Linear(64, 10),
+    )  # fmt: skip
+    return training(model, lambda: F.cross_entropy(model(mf.Tensor(x)), y))
+
+
+def sentence_vectors() -> Step:
+    batches = w.buckets_of_text()
+    encoder = mf.models.BertModel(config(w.MINILM, 0.0), add_pooling_layer=False).eval()
+
+    @mf.no_grad()
+    def step() -> float:
+        for ids, mask in batches:
+            vectors = mean_over_tokens(encoder(ids, mask), mask)
+        return float(vectors.numpy()[0, 0])
+
+    return step
+
+
+def attention(tokens: int) -> Callable[[], Step]:
+    def build() -> Step:
+        *inputs, gradient = (mf.Tensor(x, requires_grad=True) for x in w.attention_inputs(tokens))
+
+        def step() -> float:
+            y = F.scaled_dot_product_attention(*inputs)
+            return float(mf.grad(y, inputs, gradient.detach())[0].numpy()[0, 0, 0, 0])
+
+        return step
+
+    return build
+
+
+def chain(op: Callable[[Any, Any], Any]) -> Callable[[], Step]:
+    def build() -> Step:
+        x, weight = mf.zeros(4, 4, requires_grad=True), mf.Tensor(np.eye(4, dtype=np.float32))
+
+        def step() -> None:
+            y = x
+            for _ in range(100):
+                y = op(y, weight)
+            y.backward(weight)
+
+        return step
+
+    return build
+
+
+BUILDERS: dict[str, Callable[[], Step]] = {
+    "W1": mlp,
+    "W2": masked_words,
+    "W2-dropout": lambda: masked_words(0.1),
+    "W3": classification,
+    "W3-dropout": lambda: classification(0.1),
+    "W3-frozen": lambda: classification(0.0, frozen=True),
+    "W4-autoencoder": autoencoder,
+    "W4-resnet": resnet,
+    "W5": sentence_vectors,
+    "W6-256": attention(256),
+    "W6-1024": attention(1024),
+    "W6-4096": attention(4096),
+    "W8-scale": chain(lambda x, _: x * 0.9),
+    "W8-tanh": chain(lambda x, _: x.tanh()),
+    "W8-matmul": chain(lambda x, weight: x @ weight),
+}

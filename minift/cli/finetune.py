@@ -1,0 +1,103 @@
+"""`minift finetune`: from a pre-trained model and a table to a classifier (`minift/jobs/`)."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from minift.cli.arguments import (
+    EXIT_FAILURE,
+    EXIT_INTERRUPTED,
+    MistakeError,
+    add_device,
+    count,
+    folder,
+    positive,
+    share,
+    whole,
+)
+
+STRATEGIES = ("full", "head", "gradual", "discriminative")
+TASKS = ("classification", "multilabel", "regression")
+
+
+def add(commands: Any) -> None:
+    """The command and its options."""
+    command = commands.add_parser(
+        "finetune",
+        help="fine-tune a pre-trained model on the texts and labels of a CSV file",
+        description=(
+            "Fine-tune a pre-trained model on a table of texts and labels, keep the weights of\n"
+            "its best epoch, judge them on rows that had no say in anything, beside naive Bayes.\n"
+            "The table is CSV (separated by , ; tab or |) or JSON lines, in UTF-8; - reads\n"
+            "standard input. Labels of --task multilabel are separated by ; or | in their cell."
+        ),
+    )
+    option = command.add_argument
+    option("--model", required=True, metavar="DIR", help="a Hugging Face folder, or a run's")
+    option("--data", required=True, metavar="FILE", help="the table, its first line the columns")
+    option("--text", required=True, metavar="COLUMN", help="the column of texts")
+    option("--text-pair", metavar="COLUMN", help="a second text to each, for pairs")
+    option("--label", required=True, metavar="COLUMN", help="the column of labels")
+    option("--output", type=folder, required=True, metavar="DIR", help="where the run goes")
+    option("--overwrite", action="store_true", help="replace a run that DIR already holds")
+    option("--task", choices=TASKS, default=TASKS[0], help=f"what labels are ({TASKS[0]})")
+    option(
+        "--strategy", choices=STRATEGIES, default=STRATEGIES[0], help="which weights move (full)"
+    )
+    option("--epochs", type=count, metavar="N", help="passes over the rows (more for few rows)")
+    option("--batch-size", type=count, metavar="N", help="texts of average length a batch (32)")
+    option("--lr", type=positive, metavar="X", help="peak learning rate (by strategy and model)")
+    option("--max-length", type=count, metavar="N", help="cut texts at N tokens (256)")
+    option("--val-split", type=share, default=0.1, metavar="X",
+           help="share of the rows that chooses the best epoch (0.1)")  # fmt: skip
+    option("--test-split", type=share, default=0.1, metavar="X",
+           help="share of the rows that is only for the final numbers (0.1)")  # fmt: skip
+    option("--class-weight", choices=("none", "balanced"), default="none",
+           help="balanced: every class counts the same, however rare")  # fmt: skip
+    option("--seed", type=whole, default=0, metavar="N", help="of split, head and order (0)")
+    add_device(command)
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Fine-tune; Ctrl-C leaves whole files and says where."""
+    from minift.jobs import finetuning
+
+    asked = finetuning.Options(
+        data=options.data,
+        text=options.text,
+        label=options.label,
+        model=options.model,
+        output=options.output,
+        text_pair=options.text_pair,
+        strategy=options.strategy,
+        task=options.task,
+        epochs=options.epochs,
+        batch_size=options.batch_size,
+        lr=options.lr,
+        max_length=options.max_length,
+        val_split=options.val_split,
+        test_split=options.test_split,
+        balanced=options.class_weight == "balanced",
+        seed=options.seed,
+        device=options.device,
+        overwrite=options.overwrite,
+    )
+    try:
+        plan = finetuning.prepare(asked)
+    except (ValueError, RuntimeError, OSError) as error:
+        raise MistakeError(f"finetune: {error}") from None
+    try:
+        finetuning.run(plan, options.command)
+        return 0
+    except KeyboardInterrupt:
+        reason, code = "interrupted", EXIT_INTERRUPTED
+    except BrokenPipeError:
+        raise
+    except (OSError, RuntimeError) as error:  # a full disk, a rate that was too high
+        reason, code = f"finetune: {error}", EXIT_FAILURE
+    written = ", ".join(sorted(path.name for path in asked.output.iterdir())) or "nothing yet"
+    print(f"\nminift: {reason}; {asked.output} holds: {written}", file=sys.stderr)
+    return code

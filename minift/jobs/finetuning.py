@@ -1,0 +1,173 @@
+"""Fine-tune a pre-trained model on a table: what `minift finetune` does.
+
+    plan = prepare(Options(data="reviews.csv", text="text", label="label", model="minilm",
+                           output=Path("out")))
+    results = run(plan)
+
+`prepare` finds every mistake that can be found and writes nothing; `run` trains, keeps the weights
+of the best epoch, judges them once on rows that had no say in anything, and writes the folder.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+import minift
+from minift import finetune
+from minift.data import ArrayDataset, BucketSampler, DataLoader, TokenDataset
+from minift.jobs import folder as run_folder
+from minift.jobs import words
+from minift.jobs.classifiers import rescale_head
+from minift.jobs.judging import judge
+from minift.jobs.plan import Options, Plan, prepare
+from minift.jobs.tasks import RegressionTask
+from minift.nn import Module
+from minift.train import (
+    Callback,
+    EarlyStopping,
+    History,
+    Progress,
+    TrainConfig,
+    Trainer,
+    adamw,
+)
+from minift.train.machine import machine
+
+__all__ = ["Options", "Plan", "prepare", "run"]
+
+
+def run(plan: Plan, command: Sequence[str] = ()) -> dict[str, Any]:
+    """Train, judge and write, after `prepare`; returns the content of metrics.json."""
+    output = plan.options.output
+    for line in words.announce(plan):
+        print(line, flush=True)
+    run_folder.clear(output)
+    record = record_of(plan, command)
+    run_folder.write_json(output / run_folder.RUN, record)
+    started = time.perf_counter()
+    stopping, history = train(plan)
+    seconds = time.perf_counter() - started
+    plan.classifier.save(output / "model")
+    results = judge(plan, stopping, history, seconds)
+    run_folder.write_json(output / "metrics.json", results)
+    run_folder.write_json(output / run_folder.RUN, {**record, "seconds": round(seconds, 2)})
+    print("\n" + words.conclude(plan, results))
+    return results
+
+
+def record_of(plan: Plan, command: Sequence[str]) -> dict[str, Any]:
+    """What run.json says before the run."""
+    said = {name: value for name, value in asdict(plan.options).items() if name != "data"}
+    source = plan.examples.source
+    return {
+        "minift": minift.__version__,
+        "command": list(command),
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "options": {**said, "model": str(plan.options.model), "output": str(plan.options.output)},
+        "recipe": asdict(plan.recipe),
+        "max_length": plan.classifier.max_length,
+        "labels": plan.classifier.task.names,
+        "data": {**run_folder.fingerprint(source), "rows": len(plan.examples)},
+        "machine": machine(plan.device),
+    }
+
+
+def train(plan: Plan) -> tuple[EarlyStopping | None, History]:
+    """Fine-tune the classifier in the plan; afterwards it has the weights of its best epoch."""
+    task, model = plan.classifier.task, plan.classifier.model
+    objective = task.objective(plan.targets[plan.parts.train], plan.options.balanced)
+    if plan.kept_head and isinstance(task, RegressionTask):
+        rescale_head(model, 1 / task.deviation, -task.mean / task.deviation)
+    strategy = plan.recipe.prepare(model)
+    validates = len(plan.parts.validation) > 0
+    stopping = EarlyStopping(plan.recipe.patience) if validates else None
+    learner, train_part, validation_part = data_of(plan)
+    trainer = Trainer(
+        learner,
+        train_part,
+        validation_part if validates else None,
+        objective=objective,
+        config=config_of(plan),
+        optimizer=adamw(strategy.param_groups, plan.recipe.lr, weight_decay=0.01),
+        callbacks=[*strategy.callbacks, *callbacks_of(plan), *([stopping] if stopping else [])],
+    )
+    history = fit(trainer)
+    model.unfreeze()
+    if isinstance(task, RegressionTask):
+        rescale_head(model, task.deviation, task.mean)
+    return stopping, history
+
+
+def fit(trainer: Trainer) -> History:
+    """Train. Raises RuntimeError, with the step and a remedy, where the numbers explode."""
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):  # said below, once
+            return trainer.fit()
+    except ValueError as error:
+        raise RuntimeError(
+            f"training broke off at step {trainer.step + 1}: {error}; try a smaller --lr"
+        ) from None
+
+
+class FiniteLoss(Callback):
+    """Stops at the first loss that is no number: all that followed would be none either."""
+
+    def on_step_end(self, trainer: Trainer) -> None:
+        if not np.isfinite(trainer.log["loss"]):
+            raise ValueError(f"the loss is {trainer.log['loss']}")
+
+
+def config_of(plan: Plan) -> TrainConfig:
+    """The Trainer's settings."""
+    return TrainConfig(
+        epochs=plan.recipe.epochs,
+        batch_size=plan.recipe.batch_size,
+        lr=plan.recipe.lr,
+        seed=plan.options.seed,
+        device=plan.device,
+        output=plan.options.output,
+    )
+
+
+def callbacks_of(plan: Plan) -> list[Callback]:
+    """What is watched and said on the way."""
+    progress = Progress("fine-tuning", keep=False)
+    return [FiniteLoss(), progress, words.EpochLines(plan.recipe.epochs)]
+
+
+def data_of(plan: Plan) -> tuple[Module, DataLoader | ArrayDataset, DataLoader | ArrayDataset]:
+    """What learns and what it is given: the whole model texts, a head alone finished features."""
+    model = plan.classifier.model
+    train_texts, validation_texts = (
+        dataset_of(plan, rows) for rows in (plan.parts.train, plan.parts.validation)
+    )
+    if plan.recipe.strategy != "head":
+        return model, loader_of(plan, train_texts), loader_of(plan, validation_texts)
+    watch = words.ReadingLines(len(train_texts) + len(validation_texts))
+    features = [features_of(model, texts, watch) for texts in (train_texts, validation_texts)]
+    return finetune.Head(model), features[0], features[1]
+
+
+def dataset_of(plan: Plan, rows: np.ndarray) -> TokenDataset:
+    """Texts of a part as tokens, and their targets as the loss sees them."""
+    part, task = plan.examples.take(rows), plan.classifier.task
+    return plan.classifier.dataset(part.texts, part.pairs, labels=task.scaled(plan.targets[rows]))
+
+
+def loader_of(plan: Plan, dataset: TokenDataset) -> DataLoader:
+    """Batches of about `batch_size` texts of nearly one length, with little padding."""
+    lengths = dataset.lengths
+    mean = float(lengths.mean()) if len(lengths) else 1.0
+    tokens = max(round(plan.recipe.batch_size * mean), int(lengths.max(initial=1)))
+    return DataLoader(dataset, sampler=BucketSampler(lengths, tokens, seed=plan.options.seed))
+
+
+def features_of(model: Any, dataset: TokenDataset, watch: Callable[[int], None]) -> ArrayDataset:
+    """What the frozen body says of each text, computed here and never again."""
+    features = finetune.extract_features(model, dataset, watch=watch)
+    return ArrayDataset(features=features, labels=dataset.targets["labels"])

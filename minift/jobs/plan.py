@@ -1,0 +1,130 @@
+"""What a fine-tuning is asked for, and everything about it that can be checked before it starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from minift.backend.random import manual_seed
+from minift.data import Table, read_csv
+from minift.fetch import data_file
+from minift.jobs import folder as run_folder
+from minift.jobs.classifiers import Classifier, open_for_training
+from minift.jobs.examples import Examples, read_examples
+from minift.jobs.parts import Parts, split
+from minift.jobs.recipe import STRATEGIES, Recipe, choose_recipe
+from minift.jobs.tasks import TASKS
+from minift.train import choose_device
+
+MAX_LENGTH = 256  # tokens, where the user names no limit and the model reads as many
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user can say; None is decided by the data and the model (`recipe.py`)."""
+
+    data: str | Path | Table
+    text: str
+    label: str
+    model: str | Path
+    output: Path
+    text_pair: str | None = None
+    strategy: str = "full"
+    task: str = "classification"
+    epochs: int | None = None
+    batch_size: int | None = None
+    lr: float | None = None
+    max_length: int | None = None
+    val_split: float = 0.1
+    test_split: float = 0.1
+    balanced: bool = False
+    seed: int = 0
+    device: str = "auto"
+    overwrite: bool = False
+
+
+@dataclass
+class Plan:
+    """All that a run needs, checked."""
+
+    options: Options
+    examples: Examples
+    targets: np.ndarray
+    parts: Parts
+    classifier: Classifier
+    kept_head: bool
+    recipe: Recipe
+    device: str
+    lengths: np.ndarray  # tokens of each text before it is cut, (n,)
+
+
+def prepare(options: Options) -> Plan:
+    """Read and check everything; writes nothing.
+
+    Raises ValueError, OSError or RuntimeError, in one sentence each, for a mistake in the options,
+    the table, the model's folder or the output folder.
+    """
+    check_options(options)
+    device = choose_device(options.device)
+    run_folder.check_folder(options.output, options.overwrite)
+    table = options.data if isinstance(options.data, Table) else read_csv(data_file(options.data))
+    examples = read_examples(table, options.text, options.text_pair, options.label)
+    task = TASKS[options.task].learn(examples)
+    manual_seed(options.seed)  # of the head's weights
+    model, kept_head = open_for_training(options.model, task, options.text_pair is not None)
+    max_length = limit(options, model.config.max_position_embeddings)
+    classifier = Classifier(
+        model.to(device), model.tokenizer, task, max_length, options.text, options.text_pair
+    )
+    targets = task.read(examples)
+    parts = split(
+        task.strata(targets), examples.groups, options.val_split, options.test_split, options.seed
+    )
+    if options.balanced:
+        task.objective(targets, options.balanced)  # a regression has nothing to balance
+    recipe = choose_recipe(
+        options.strategy,
+        model.config.hidden_size,
+        len(parts.train),
+        options.lr,
+        options.epochs,
+        options.batch_size,
+    )
+    lengths = classifier.lengths(examples.texts, examples.pairs)
+    return Plan(options, examples, targets, parts, classifier, kept_head, recipe, device, lengths)
+
+
+def check_options(options: Options) -> None:
+    """Raises ValueError for values that the command line would not have let through."""
+    for name, value, known in (
+        ("strategy", options.strategy, STRATEGIES),
+        ("task", options.task, tuple(TASKS)),
+    ):
+        if value not in known:
+            raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
+    shares = options.val_split, options.test_split
+    if min(shares) < 0 or sum(shares) >= 1:
+        raise ValueError(
+            f"the validation and the test part must leave something to train on, got --val-split "
+            f"{shares[0]:g} and --test-split {shares[1]:g}"
+        )
+    output, model = options.output.resolve(), Path(options.model).resolve()
+    if output in (model, *model.parents) and model.exists():
+        raise ValueError(
+            f"--output {options.output} holds the model that is to be fine-tuned; name another "
+            f"folder"
+        )
+
+
+def limit(options: Options, most: int) -> int:
+    """Tokens at which texts are cut. Raises ValueError for more than the model can read."""
+    if options.max_length is None:
+        return min(MAX_LENGTH, most)
+    if not 3 <= options.max_length <= most:
+        raise ValueError(
+            f"--max-length must lie between 3 and the {most} tokens that {options.model} can "
+            f"read, got {options.max_length}"
+        )
+    return options.max_length

@@ -1,0 +1,72 @@
+"""Rates and epochs for those who do not want to name them.
+
+    strategy          lr (hidden size 768)   what has which rate
+    full              3e-5                   the body lr, the new head ten times as much
+    discriminative    1e-4                   the head lr, every layer below 0.8 of the one above
+    gradual           1e-4                   all lr, thawed from the top down
+    head              3e-3                   the head alone, on features that are computed once
+
+Rates are inversely proportional to the hidden size: with Adam, what a step does to a layer's output
+grows with its width (Yang et al. 2021, arXiv:2203.03466). The number of epochs makes enough steps
+even of few rows: a hundred labelled texts want more than the three passes that a hundred thousand
+do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+
+from minift import finetune
+from minift.models import BertForSequenceClassification
+
+STRATEGIES = ("full", "head", "gradual", "discriminative")
+LR = {"full": 3e-5, "discriminative": 1e-4, "gradual": 1e-4, "head": 3e-3}
+HEAD_FACTOR = 10.0  # a head that starts from nothing, against a body that only adapts
+DECAY = 0.8
+STEPS = {"full": 300, "discriminative": 300, "gradual": 300, "head": 1000}
+EPOCHS = {"full": (3, 20), "discriminative": (3, 20), "gradual": (4, 20), "head": (10, 100)}
+PATIENCE = {"full": 3, "discriminative": 3, "gradual": None, "head": 10}  # None: all must thaw
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a strategy is trained; `patience` counts epochs without a better validation."""
+
+    strategy: str
+    lr: float
+    epochs: int
+    batch_size: int
+    patience: int | None
+
+    def prepare(self, model: BertForSequenceClassification) -> finetune.Strategy:
+        """Freeze and thaw what the strategy wants; its parameter groups and callbacks."""
+        if self.strategy == "full":
+            return finetune.full(model, self.lr, head_lr=HEAD_FACTOR * self.lr)
+        if self.strategy == "discriminative":
+            return finetune.discriminative(model, self.lr, DECAY)
+        if self.strategy == "gradual":
+            per_layer = max(1, self.epochs // (len(finetune.layers_of(model)) + 1))
+            return finetune.gradual_unfreezing(model, self.lr, epochs_per_layer=per_layer)
+        return finetune.head_only(model, self.lr)
+
+
+def choose_recipe(
+    strategy: str,
+    hidden_size: int,
+    rows: int,
+    lr: float | None = None,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+) -> Recipe:
+    """What the user said, and the table above for the rest."""
+    batch_size = batch_size or 32
+    least, most = EPOCHS[strategy]
+    wanted = ceil(STEPS[strategy] / ceil(rows / batch_size))
+    return Recipe(
+        strategy,
+        lr or LR[strategy] * 768 / hidden_size,
+        epochs or min(max(wanted, least), most),
+        batch_size,
+        PATIENCE[strategy],
+    )

@@ -1,0 +1,78 @@
+"""Task: the questions that a job asks about labels, whatever they mean."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from minift.jobs.examples import Examples
+from minift.train.trainer import Objective
+
+Scores = dict[str, Any]  # what metrics.json holds: plain values
+
+
+class Task:
+    """Base class. `names` are those of the model's outputs, in their order.
+
+    Shapes: n examples, L outputs. `targets` are what `read` makes of the labels, `outputs` (n, L)
+    the raw scores of a model.
+    """
+
+    kind: ClassVar[str]  # as --task calls it
+    problem_type: ClassVar[str]  # as config.json calls it
+    headline: ClassVar[tuple[str, ...]]  # the numbers of `scores` that a table shows, best first
+
+    def __init__(self, names: list[str]):
+        self.names = names
+
+    @classmethod
+    def learn(cls, examples: Examples) -> Task:
+        """The task that the labels of a whole table set. Raises ValueError if they set none."""
+        raise NotImplementedError
+
+    def read(self, examples: Examples) -> np.ndarray:
+        """Targets (n, ...) of the labels. Raises ValueError that names the line of a bad one."""
+        raise NotImplementedError
+
+    def strata(self, targets: np.ndarray) -> np.ndarray:
+        """(n,) marks whose proportions all parts of a split should keep."""
+        raise NotImplementedError
+
+    def describe(self, targets: np.ndarray) -> list[str]:
+        """What the labels are, and what is uneven about them, in lines for the reader."""
+        raise NotImplementedError
+
+    def objective(self, targets: np.ndarray, balanced: bool) -> Objective:
+        """The loss, with classes weighed by how often they stand in the targets of training."""
+        raise NotImplementedError
+
+    def scaled(self, targets: np.ndarray) -> np.ndarray:
+        """Targets as the loss sees them."""
+        return targets
+
+    def scores(self, targets: np.ndarray, outputs: np.ndarray) -> Scores:
+        """How good the outputs are."""
+        raise NotImplementedError
+
+    def losses(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """How wrong each output is, (n,): the worst mistakes have the largest."""
+        raise NotImplementedError
+
+    def is_wrong(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """Which outputs are mistakes, (n,) booleans."""
+        raise NotImplementedError
+
+    def answer(self, output: np.ndarray) -> dict[str, Any]:
+        """One output (L,) as `minift predict` prints it: label and, of classes, probabilities."""
+        raise NotImplementedError
+
+    def baselines(
+        self, train: Examples, targets: np.ndarray, test: Examples, right: np.ndarray
+    ) -> dict[str, Scores]:
+        """What the same labels give without a network, by name."""
+        raise NotImplementedError
+
+    def warning(self, outputs: np.ndarray) -> str | None:
+        """What is suspicious about outputs, as a sentence, or None."""
+        return None

@@ -1,0 +1,171 @@
+"""What a fine-tuning says: what it read, how it goes, what came of it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from minift.data.tables import count
+from minift.jobs.classifiers import describe_loading
+from minift.train import Callback, Trainer
+from minift.train.progress import duration
+
+if TYPE_CHECKING:
+    from minift.jobs.finetuning import Plan
+
+NAMES = {
+    "macro_f1": "macro-F1",
+    "micro_f1": "micro-F1",
+    "exact_match": "exact match",
+    "r2": "R²",
+    "mean_absolute_error": "mean abs. error",
+    "spearman": "Spearman",
+    "naive_bayes": "naive Bayes",
+    "mean": "mean of the labels",
+}
+LINES = 12  # of epochs; of more only some are shown
+
+
+def announce(plan: Plan) -> list[str]:
+    """The data, the model and the recipe, before anything happens."""
+    examples, parts, recipe = plan.examples, plan.parts, plan.recipe
+    first = count(len(examples) + examples.empty, "row")
+    lines = [f"{examples.source}: {first}"]
+    lines += [f"  {line}" for line in plan.classifier.task.describe(plan.targets)]
+    lines += [f"  {line}" for line in remarks(plan)]
+    lines.append(
+        f"  {len(parts.train):,} to train, {len(parts.validation):,} to choose the best epoch, "
+        f"{len(parts.test):,} to test"
+    )
+    lines.append(f"{plan.options.model}: {describe_loading(plan.classifier.model, plan.kept_head)}")
+    lines.append(
+        f"strategy {recipe.strategy}, at most {count(recipe.epochs, 'epoch')}, learning rate "
+        f"{recipe.lr:.2g}, about {recipe.batch_size} texts a batch, on {plan.device}"
+    )
+    return lines
+
+
+def remarks(plan: Plan) -> list[str]:
+    """What a reader should know of the rows."""
+    examples, limit = plan.examples, plan.classifier.max_length
+    repeated = len(examples) - len(set(examples.groups.tolist()))
+    cut = int((plan.lengths > limit).sum())
+    lines = []
+    if examples.empty:
+        lines.append(f"{count(examples.empty, 'row')} with an empty text left out")
+    if repeated:
+        lines.append(
+            f"{count(repeated, 'row')} repeat{'s' if repeated == 1 else ''} an earlier text; all "
+            f"copies of a text stay in one part"
+        )
+    if cut:
+        lines.append(f"{count(cut, 'text')} cut at {limit} tokens (--max-length)")
+    return lines
+
+
+class EpochLines(Callback):
+    """A line after each epoch, or, of many, after some."""
+
+    def __init__(self, epochs: int):
+        self.epochs, self.done = epochs, 0
+
+    def on_evaluate(self, trainer: Trainer) -> None:
+        from tqdm import tqdm
+
+        self.done += 1
+        if self.done % max(1, self.epochs // LINES) == 0 or self.done == 1:
+            numbers = trainer.history.evaluations[-1]
+            shown = [
+                f"{name.replace('_', ' ')} {value:.3f}"
+                for name, value in numbers.items()
+                if name not in ("step", "validation_count")
+            ]
+            tqdm.write(f"epoch {self.done} of {self.epochs}: {', '.join(shown)}")
+
+
+class ReadingLines:
+    """How far the frozen body has read: a bar on a terminal, a line every few seconds elsewhere."""
+
+    def __init__(self, texts: int, seconds: float = 5.0):
+        from tqdm import tqdm
+
+        self.texts, self.seconds, self.read = texts, seconds, 0
+        self.started = self.said = time.perf_counter()
+        label = "reading every text once with the frozen body"
+        on_terminal = sys.stdout.isatty()
+        self.bar = tqdm(total=texts, desc=label, file=sys.stdout, disable=not on_terminal)
+        if not on_terminal:
+            print(label, flush=True)
+
+    def __call__(self, more: int) -> None:
+        self.read += more
+        self.bar.update(more)
+        now = time.perf_counter()
+        if self.bar.disable and now - self.said >= self.seconds:
+            self.said = now
+            left = (now - self.started) / self.read * (self.texts - self.read)
+            print(f"{self.read:,} of {self.texts:,} texts read, {duration(left)} left", flush=True)
+        if self.read == self.texts:
+            self.bar.close()
+
+
+def conclude(plan: Plan, results: dict[str, Any]) -> str:
+    """The table and where everything lies."""
+    output, task = plan.options.output, plan.classifier.task
+    part = next((name for name in ("test", "validation") if name in results), None)
+    lines = []
+    if part is not None:
+        rows = results["rows"][part]
+        note = "" if part == "test" else ", which also chose the best epoch: take it with salt"
+        best = results["best_epoch"]
+        chosen = f", with the weights of epoch {best} of {results['epochs']}" if best else ""
+        lines += [f"On {count(rows, part + ' row')}{chosen}{note}:", ""]
+        ours = {"fine-tuned": results[part], **results["baselines"]}
+        lines += [table(task.headline, ours), ""]
+        lines += [interval(results[part]), ""]
+    if results.get("warning"):
+        lines += [results["warning"], ""]
+    files = ", ".join(sorted(path.name for path in output.iterdir()))
+    lines.append(f"{output} holds {files}; try:")
+    pair = f" --text-pair-column {plan.options.text_pair}" if plan.options.text_pair else ""
+    lines.append(
+        f"  minift predict --model {output} --data {plan.examples.source} --text-column "
+        f"{plan.options.text}{pair}"
+    )
+    return "\n".join(lines)
+
+
+def table(headline: Sequence[str], rows: dict[str, dict[str, Any]]) -> str:
+    """One line a model: its headline numbers."""
+    lines = [" " * 20 + "".join(f"{NAMES.get(name, name):>17}" for name in headline)]
+    for name, scores in rows.items():
+        numbers = "".join(f"{number(scores[key]):>17}" for key in headline)
+        lines.append(f"{NAMES.get(name, name):<20}{numbers}")
+    return "\n".join(lines)
+
+
+def number(value: float | None) -> str:
+    """Three digits; a dash for what is not defined."""
+    return "-" if value is None else f"{value:.3f}"
+
+
+def interval(scores: dict[str, Any]) -> str:
+    """The one number that has an interval."""
+    name = next(key for key in scores if key.endswith("_interval")).removesuffix("_interval")
+    low, high = scores[f"{name}_interval"]
+    shown = NAMES.get(name, name)
+    return f"{shown} {number(scores[name])}, 95 % interval over the rows {low:.3f} to {high:.3f}"
+
+
+def per_class(scores: dict[str, dict[str, float]]) -> str:
+    """One line a class: precision, recall, F1 and how many rows have it."""
+    width = max(5, *(len(name) for name in scores))
+    lines = [f"{'class':<{width}}  precision  recall     F1   rows"]
+    for name, row in scores.items():
+        lines.append(
+            f"{name:<{width}}  {row['precision']:9.3f}  {row['recall']:6.3f}  {row['f1']:5.3f}  "
+            f"{row['support']:5,}"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,92 @@
+"""Pictures of a fine-tuning: how it learnt, and what it takes for what.
+
+Not here: any number of them (`minift/jobs/`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minift import hub
+from minift.plot.comparison import running_mean
+
+BLUE, RED, GREY = "#0072B2", "#D55E00", "#555555"  # Okabe & Ito's
+MOST_NAMED = 30  # classes; of more the names would not be readable
+
+
+def learning_curves(records: Sequence[dict[str, Any]], file: Path) -> None:
+    """Training and validation loss against the step, from the records of train.jsonl."""
+    axes, figure = new_axes(6.4, 4.2)
+    trained = [record for record in records if "loss" in record]
+    loss = np.array([record["loss"] for record in trained])
+    steps = [record["step"] for record in trained]
+    axes.plot(steps, loss, color=BLUE, alpha=0.25, linewidth=0.8)
+    axes.plot(steps, running_mean(loss), color=BLUE, linewidth=2, label="training (running mean)")
+    judged = [record for record in records if "validation_loss" in record]
+    if judged:
+        steps = [record["step"] for record in judged]
+        losses = [record["validation_loss"] for record in judged]
+        axes.plot(steps, losses, "o-", color=RED, label="validation")
+        best = int(np.argmin(losses))
+        axes.plot(steps[best], losses[best], "o", markersize=12, fillstyle="none", color=RED,
+                  label="best: kept")  # fmt: skip
+    axes.set(xlabel="step", ylabel="loss", title="Learning curves")
+    axes.legend(frameon=False)
+    axes.grid(alpha=0.25)
+    save(figure, file)
+
+
+def confusion(counts: Sequence[Sequence[int]], names: Sequence[str], file: Path) -> None:
+    """Rows: the true class; columns: the predicted one; the shade is the share of the row."""
+    matrix = np.asarray(counts)
+    side = min(3.5 + 0.45 * len(names), 16)
+    axes, figure = new_axes(side, side)
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    if len(names) <= MOST_NAMED:
+        places = range(len(names))
+        axes.set_xticks(places, [shortened(name) for name in names], rotation=45, ha="right")
+        axes.set_yticks(places, [shortened(name) for name in names])
+        for i, j in np.ndindex(matrix.shape):
+            color = "white" if shares[i, j] > 0.5 else "black"
+            axes.text(j, i, f"{matrix[i, j]:,}", ha="center", va="center", color=color, fontsize=8)
+    axes.set(xlabel="predicted", ylabel="true", title="Confusion matrix")
+    save(figure, file)
+
+
+def predictions(true: np.ndarray, predicted: np.ndarray, file: Path) -> None:
+    """Predicted numbers against the true ones; on the line they are equal."""
+    axes, figure = new_axes(5, 5)
+    axes.plot(true, predicted, ".", color=BLUE, alpha=0.5)
+    ends = [min(true.min(), predicted.min()), max(true.max(), predicted.max())]
+    axes.plot(ends, ends, "--", color=GREY, linewidth=1)
+    axes.set(xlabel="true", ylabel="predicted", title="Predictions")
+    save(figure, file)
+
+
+def shortened(name: str) -> str:
+    """A name that leaves room for the picture; $ would be taken for mathematics."""
+    name = name.replace("$", r"\$")
+    return name if len(name) <= 20 else name[:19] + "…"
+
+
+def new_axes(width: float, height: float) -> tuple[Any, Any]:
+    """One pair of axes, in inches."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=130, layout="constrained")
+    axes = figure.subplots()
+    axes.spines[["top", "right"]].set_visible(False)
+    return axes, figure
+
+
+def save(figure: Any, file: Path) -> None:
+    """Write it as PNG, whole or not at all."""
+    picture = BytesIO()
+    figure.savefig(picture, format="png")
+    hub.write(file, picture.getvalue())
