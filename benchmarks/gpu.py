@@ -197,7 +197,8 @@ def speed(check: Check) -> None:
         step = check.attempt(model.name, partial(gpu_steps.measure, model, rounds))
         if step:
             results["models"].append(step)
-            check.hold(model.name, step["gpu_bytes"] > 0, model_line(step))
+            timed = step["gpu_tokens_per_second"] is not None
+            check.hold(model.name, step["gpu_bytes"] > 0 or not timed, model_line(step))
     sweep = check.attempt("crossover", partial(gpu_steps.crossover, check.widths, rounds))
     results["crossover"] = sweep or []
     if sweep:
@@ -236,9 +237,9 @@ def op_line(op: Results) -> str:
 
 def model_line(step: Results) -> str:
     """Tokens/s and memory of a training step."""
-    memory = f"{step['gpu_bytes'] / 2**20:.1f} MiB on the GPU"
     if step["gpu_tokens_per_second"] is None:
-        return f"{memory}, not timed"
+        return "a step was made; neither time nor memory is measured"
+    memory = f"{step['gpu_bytes'] / 2**20:.1f} MiB on the GPU"
     cpu, gpu = step["cpu_tokens_per_second"], step["gpu_tokens_per_second"]
     return f"{memory}; CPU {cpu:,.0f} tokens/s, GPU {gpu:,.0f} ({gpu / cpu:.1f} times)"
 

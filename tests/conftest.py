@@ -11,6 +11,7 @@ refuses (`strict/`); and, marked "cuda", on a GPU:
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -20,6 +21,7 @@ from gpu import pretend
 from minift.backend import cuda, trouble
 
 PRETENDED = os.environ.get("MINIFT_PRETEND_GPU") == "1"
+EXIT_STATUS = pytest.StashKey[int]()
 REQUIRED = os.environ.get("MINIFT_REQUIRE_ORACLES") == "1"
 
 
@@ -27,6 +29,17 @@ def pytest_configure(config: pytest.Config) -> None:
     if PRETENDED and pretend.missing() is None:
         assert config.cache is not None
         pretend.install(config.cache.mkdir("pretended-gpu"))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    session.config.stash[EXIT_STATUS] = int(exitstatus)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if "gpu.memory" in sys.modules and EXIT_STATUS in config.stash:
+        pretend.leave(config.stash[EXIT_STATUS])
 
 
 CUDA = pytest.param("cuda", marks=pytest.mark.cuda)

@@ -11,4 +11,4 @@ if reason is not None:
 pretend.install(pretend.cache())
 code = main()
 pretend.check()
-sys.exit(code)
+pretend.leave(code)
