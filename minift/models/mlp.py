@@ -12,7 +12,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -23,8 +23,6 @@ from minift.models.pretrained import PretrainedModel
 from minift.nn import init
 from minift.nn.layers import check_size
 from minift.tensor import Tensor
-
-C = TypeVar("C", bound=ModelConfig)
 
 
 @dataclass
