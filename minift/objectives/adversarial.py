@@ -17,7 +17,7 @@ from minift import ops
 from minift.autograd import grad
 from minift.backend import random, to_device
 from minift.models.gan import GAN
-from minift.objectives.classification import Log
+from minift.objectives.numbers import Log
 from minift.objectives.reconstruction import images_of
 from minift.tape import no_grad
 from minift.tensor import Tensor
@@ -46,7 +46,7 @@ class NonSaturating:
         real = model(images)  # (B,)
         fake = model(imitations(model, len(images)))
         loss = (ops.softplus(-real).mean() + ops.softplus(fake).mean()) * 0.5
-        log = {
+        log: Log = {
             "discriminator_loss": loss.item(),
             "d_real": ops.sigmoid(real.detach()).mean().item(),
             "d_fake": ops.sigmoid(fake.detach()).mean().item(),
@@ -81,7 +81,7 @@ class Wasserstein:
         distance = model(images).mean() - model(fakes).mean()
         slopes = gradient_norms(model, between(images, fakes))  # (B,)
         loss = ((slopes - 1) * (slopes - 1)).mean() * self.penalty - distance
-        log = {
+        log: Log = {
             "discriminator_loss": loss.item(),
             "distance": distance.item(),
             "slope": slopes.mean().item(),

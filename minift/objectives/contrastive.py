@@ -19,7 +19,7 @@ from minift.backend import random, xp
 from minift.data.augmentation import Augmentation
 from minift.nn import Module
 from minift.objectives.cached import cached_loss
-from minift.objectives.classification import Log
+from minift.objectives.numbers import Log
 from minift.objectives.reconstruction import images_of
 from minift.tensor import Tensor
 
@@ -57,7 +57,7 @@ class Contrastive:
 
         loss = embed_and_compare(model, views, loss_of, self.chunk)
         first, second = np.split(unit_rows(seen["projections"]), 2)
-        log = {
+        log: Log = {
             "loss": loss.item(),
             "alignment": alignment(first, second),
             "uniformity": uniformity(np.concatenate([first, second])),

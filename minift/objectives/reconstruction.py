@@ -14,7 +14,7 @@ import numpy as np
 from minift import ops
 from minift.backend import random, to_device
 from minift.nn import Module
-from minift.objectives.classification import Log
+from minift.objectives.numbers import Log
 from minift.tensor import Tensor
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from minift import ops
 from minift.backend import to_device
 from minift.models.vae import VAE
-from minift.objectives.classification import Log
+from minift.objectives.numbers import Log
 from minift.objectives.reconstruction import images_of
 from minift.tensor import Tensor
 
@@ -42,7 +42,7 @@ class EvidenceLowerBound:
         reconstruction = -log_likelihood(model, decoded, images) / D
         kl = ops.kl_normal(mean, log_variance) / D
         loss = reconstruction + kl * self.beta
-        log = {
+        log: Log = {
             "loss": loss.item(),
             "reconstruction": reconstruction.item(),
             "kl": kl.item(),
