@@ -8,7 +8,7 @@
 Importing it needs NumPy alone. Read `minift/tensor.py` first.
 """
 
-from minift import baselines, data, finetune, metrics, models, nn, objectives, optim, plot
+from minift import baselines, data, finetune, metrics, models, nn, objectives, optim, plot, probes
 from minift import ops as functional
 from minift.autograd import grad, op
 from minift.backend import cuda
@@ -67,6 +67,7 @@ __all__ = [
     "op",
     "optim",
     "plot",
+    "probes",
     "rand",
     "rand_like",
     "randn",

@@ -134,9 +134,7 @@ class TfidfLogistic:
         x = self.rows(texts)
         used = np.unique(x.columns)  # a word without a labelled text keeps weight 0
         x = SparseRows(x.starts, np.searchsorted(used, x.columns), x.values, len(used))
-        solution = minimize(
-            _regression_loss(x, one_hot, self.C), (len(used) + 1) * one_hot.shape[1]
-        )
+        solution = minimize(regression_loss(x, one_hot, self.C), (len(used) + 1) * one_hot.shape[1])
         table = solution.reshape(-1, one_hot.shape[1])
         self.weight = np.zeros((len(self.idf), one_hot.shape[1]))
         self.weight[used], self.intercept = table[:-1], table[-1]
@@ -216,10 +214,13 @@ def _approximate_newton(
     return q
 
 
-def _regression_loss(
-    x: SparseRows, one_hot: np.ndarray, C: float
+def regression_loss(
+    x: SparseRows | np.ndarray, one_hot: np.ndarray, C: float
 ) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
-    """Value and gradient of mean cross-entropy + |W|² / (2 C n); the last row is intercepts."""
+    """Value and gradient of mean cross-entropy + |W|² / (2 C n) at (weights, intercepts), flat.
+
+    Rows `x` (n, F), targets `one_hot` (n, classes); the intercepts come last and are free.
+    """
     transposed, n = x.T, len(one_hot)
     decay = 1 / (C * n)
 

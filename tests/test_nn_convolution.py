@@ -47,6 +47,22 @@ def test_convolution_is_torchs(settings, device):
     compare(theirs, nn.Conv2d(4, 6, **settings), draw(2, 4, 7, 8), device)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"kernel_size": 4, "stride": 2, "padding": 1},
+        {"kernel_size": (3, 2), "stride": (2, 1), "padding": (1, 0)},
+    ],
+)
+def test_transposed_convolution_is_torchs(settings, device):
+    theirs = torch.nn.ConvTranspose2d(4, 6, **settings)
+    ours = nn.ConvTranspose2d(4, 6, **settings)
+    assert np.abs(ours.weight.numpy()).max() <= 1 / math.sqrt(math.prod(ours.weight.shape[1:]))
+    compare(theirs, ours, draw(2, 4, 5, 6), device)
+    with pytest.raises(ValueError, match="ConvTranspose2d: in_channels must be a whole number"):
+        nn.ConvTranspose2d(0, 6, **settings)
+
+
 def test_max_pooling_is_torchs(device):
     image = draw(2, 3, 7, 8)
     compare(torch.nn.MaxPool2d(3, 2, 1), nn.MaxPool2d(3, 2, 1), image, device)

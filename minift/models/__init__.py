@@ -1,10 +1,12 @@
 """Models, one family a file, the configuration first.
 
-Read `bert.py`, then `gpt2.py` and `vit.py` (what they change), then `resnet.py`. How a model comes
+Read `bert.py`, then `gpt2.py` and `vit.py` (what they change), then `resnet.py`.
+Small networks for images: `mlp.py`, then `autoencoder.py`. How a model comes
 from a folder and goes to one is in `pretrained.py`.
 """
 
 from minift.models.auto import AutoModelForSequenceClassification, load
+from minift.models.autoencoder import Autoencoder, AutoencoderConfig
 from minift.models.bert import (
     BertConfig,
     BertForMaskedLM,
@@ -14,14 +16,23 @@ from minift.models.bert import (
     BertForTokenClassification,
     BertModel,
 )
+from minift.models.gan import GAN, GANConfig
 from minift.models.gpt2 import GPT2Config, GPT2LMHeadModel, GPT2Model, KeyValueCache
+from minift.models.mlp import MLP, MLPConfig
 from minift.models.resnet import ResNetConfig, ResNetForImageClassification, ResNetModel
+from minift.models.simclr import SimCLR, SimCLRConfig
+from minift.models.vae import VAE, VAEConfig
 from minift.models.vit import ViTConfig, ViTForImageClassification, ViTModel
 
 ViT, ResNet = ViTForImageClassification, ResNetForImageClassification  # what people call them
 
 __all__ = [
+    "GAN",
+    "MLP",
+    "VAE",
     "AutoModelForSequenceClassification",
+    "Autoencoder",
+    "AutoencoderConfig",
     "BertConfig",
     "BertForMaskedLM",
     "BertForPreTraining",
@@ -29,14 +40,19 @@ __all__ = [
     "BertForSequenceClassification",
     "BertForTokenClassification",
     "BertModel",
+    "GANConfig",
     "GPT2Config",
     "GPT2LMHeadModel",
     "GPT2Model",
     "KeyValueCache",
+    "MLPConfig",
     "ResNet",
     "ResNetConfig",
     "ResNetForImageClassification",
     "ResNetModel",
+    "SimCLR",
+    "SimCLRConfig",
+    "VAEConfig",
     "ViT",
     "ViTConfig",
     "ViTForImageClassification",

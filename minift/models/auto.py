@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from minift import hub
-from minift.models import bert, gpt2, resnet, vit
+from minift.models import autoencoder, bert, gan, gpt2, mlp, resnet, simclr, vae, vit
 from minift.models.pretrained import PretrainedModel, made_for
 
 ARCHITECTURES: dict[str, type[PretrainedModel]] = {
@@ -22,6 +22,11 @@ ARCHITECTURES: dict[str, type[PretrainedModel]] = {
     "ViTForImageClassification": vit.ViTForImageClassification,
     "ResNetModel": resnet.ResNetModel,
     "ResNetForImageClassification": resnet.ResNetForImageClassification,
+    "MLP": mlp.MLP,
+    "Autoencoder": autoencoder.Autoencoder,
+    "VAE": vae.VAE,
+    "GAN": gan.GAN,
+    "SimCLR": simclr.SimCLR,
     "MiniftMeanPoolingBertForSequenceClassification": bert.BertForSequenceClassification,
 }
 

@@ -2,7 +2,7 @@
 
 from minift.nn import init
 from minift.nn.attention import MultiHeadAttention, TransformerEncoderLayer
-from minift.nn.convolution import BatchNorm2d, Conv2d, MaxPool2d
+from minift.nn.convolution import BatchNorm2d, Conv2d, ConvTranspose2d, MaxPool2d
 from minift.nn.layers import (
     GELU,
     Dropout,
@@ -21,6 +21,7 @@ __all__ = [
     "GELU",
     "BatchNorm2d",
     "Conv2d",
+    "ConvTranspose2d",
     "Dropout",
     "Embedding",
     "LayerNorm",

@@ -55,6 +55,32 @@ class Conv2d(Module):
         )
 
 
+class ConvTranspose2d(Module):
+    """The transpose of a convolution, which enlarges: (B, in_channels, H, W) -> (B, out, H', W').
+
+    H' = (H − 1)·stride − 2·padding + k. `weight` is (in_channels, out_channels, k, k), `bias`
+    (out_channels,); both start from U(-1/√n, 1/√n) with n = out_channels·k², as in PyTorch.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | Pair,
+        stride: int | Pair = 1,
+        padding: int | Pair = 0,
+    ):
+        check_size("ConvTranspose2d", in_channels=in_channels, out_channels=out_channels)
+        kernel = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
+        shape = (in_channels, out_channels, *kernel)
+        self.stride, self.padding = stride, padding
+        self.weight = Parameter(init.fan_in_uniform(shape, math.prod(shape[1:])))
+        self.bias = Parameter(init.fan_in_uniform((out_channels,), math.prod(shape[1:])))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.conv_transpose2d(x, self.weight, self.bias, self.stride, self.padding)
+
+
 class BatchNorm2d(Module):
     """Bring each channel to mean 0 and variance 1, then scale and shift (Ioffe & Szegedy 2015).
 

@@ -1,8 +1,25 @@
 """Objectives: (model, batch) -> (scalar loss, dict of floats). The trainer knows nothing else."""
 
+from minift.objectives.adversarial import NonSaturating, TwoPlayerStep, Wasserstein
 from minift.objectives.classification import Classification
+from minift.objectives.contrastive import Contrastive, nt_xent
 from minift.objectives.language import MaskedLM
 from minift.objectives.multilabel import MultiLabel
+from minift.objectives.reconstruction import Denoising, Reconstruction
 from minift.objectives.regression import Regression
+from minift.objectives.vae import EvidenceLowerBound
 
-__all__ = ["Classification", "MaskedLM", "MultiLabel", "Regression"]
+__all__ = [
+    "Classification",
+    "Contrastive",
+    "Denoising",
+    "EvidenceLowerBound",
+    "MaskedLM",
+    "MultiLabel",
+    "NonSaturating",
+    "Reconstruction",
+    "Regression",
+    "TwoPlayerStep",
+    "Wasserstein",
+    "nt_xent",
+]

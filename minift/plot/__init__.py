@@ -2,12 +2,14 @@
 
 from minift.plot.comparison import STRATEGY_NAMES, report
 from minift.plot.computation_graph import graph
+from minift.plot.images import image_grid
 from minift.plot.training import confusion, learning_curves, predictions
 
 __all__ = [
     "STRATEGY_NAMES",
     "confusion",
     "graph",
+    "image_grid",
     "learning_curves",
     "predictions",
     "report",
