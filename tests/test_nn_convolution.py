@@ -63,6 +63,34 @@ def test_transposed_convolution_is_torchs(settings, device):
         nn.ConvTranspose2d(0, 6, **settings)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"kernel_size": 3, "stride": 2, "padding": 1},
+        {"kernel_size": 2, "dilation": 3, "groups": 2, "bias": False},
+    ],
+)
+def test_convolution_along_time_is_torchs(settings, device):
+    theirs = torch.nn.Conv1d(4, 6, **settings)
+    compare(theirs, nn.Conv1d(4, 6, **settings), draw(2, 4, 9), device)
+
+
+@pytest.mark.parametrize("layer", [nn.Conv1d, nn.Conv2d])
+def test_groups_share_the_channels_evenly(layer):
+    with pytest.raises(
+        ValueError,
+        match=rf"{layer.__name__}: in_channels \(4\) and out_channels \(5\) must be multiples",
+    ):
+        layer(4, 5, 3, groups=2)
+
+
+def test_average_pooling_and_flattening_are_torchs(device):
+    image = draw(2, 3, 7, 8)
+    compare(torch.nn.AvgPool2d(3, 2, 1), nn.AvgPool2d(3, 2, 1), image, device)
+    compare(torch.nn.AvgPool2d(2), nn.AvgPool2d(2), image, device)
+    compare(torch.nn.Flatten(), nn.Flatten(), image, device)
+
+
 def test_max_pooling_is_torchs(device):
     image = draw(2, 3, 7, 8)
     compare(torch.nn.MaxPool2d(3, 2, 1), nn.MaxPool2d(3, 2, 1), image, device)

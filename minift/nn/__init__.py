@@ -2,7 +2,15 @@
 
 from minift.nn import init
 from minift.nn.attention import MultiHeadAttention, TransformerEncoderLayer
-from minift.nn.convolution import BatchNorm2d, Conv2d, ConvTranspose2d, MaxPool2d
+from minift.nn.convolution import (
+    AvgPool2d,
+    BatchNorm2d,
+    Conv1d,
+    Conv2d,
+    ConvTranspose2d,
+    Flatten,
+    MaxPool2d,
+)
 from minift.nn.layers import (
     GELU,
     Dropout,
@@ -19,11 +27,14 @@ from minift.nn.module import Module, Parameter
 
 __all__ = [
     "GELU",
+    "AvgPool2d",
     "BatchNorm2d",
+    "Conv1d",
     "Conv2d",
     "ConvTranspose2d",
     "Dropout",
     "Embedding",
+    "Flatten",
     "LayerNorm",
     "Linear",
     "LoadReport",

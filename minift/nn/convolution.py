@@ -36,12 +36,7 @@ class Conv2d(Module):
         groups: int = 1,
         bias: bool = True,
     ):
-        check_size("Conv2d", in_channels=in_channels, out_channels=out_channels, groups=groups)
-        if in_channels % groups or out_channels % groups:
-            raise ValueError(
-                f"Conv2d: in_channels ({in_channels}) and out_channels ({out_channels}) must be "
-                f"multiples of groups ({groups})"
-            )
+        check_channels("Conv2d", in_channels, out_channels, groups)
         kernel = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
         shape = (out_channels, in_channels // groups, *kernel)
         fan_in = math.prod(shape[1:])
@@ -51,6 +46,36 @@ class Conv2d(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return ops.conv2d(
+            x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
+        )
+
+
+class Conv1d(Module):
+    """A convolution along time: (B, in_channels, T) -> (B, out_channels, T'), as `Conv2d`.
+
+    `weight` is (out_channels, in_channels / groups, k).
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        padding: int = 0,
+        dilation: int = 1,
+        groups: int = 1,
+        bias: bool = True,
+    ):
+        check_channels("Conv1d", in_channels, out_channels, groups)
+        shape = (out_channels, in_channels // groups, kernel_size)
+        fan_in = math.prod(shape[1:])
+        self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
+        self.weight = Parameter(init.fan_in_uniform(shape, fan_in))
+        self.bias = Parameter(init.fan_in_uniform((out_channels,), fan_in)) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.conv1d(
             x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
         )
 
@@ -129,3 +154,33 @@ class MaxPool2d(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return ops.max_pool2d(x, self.kernel_size, self.stride, self.padding)
+
+
+class AvgPool2d(Module):
+    """The mean of each window, zeros of the padding included; the stride is the window's size
+    unless given."""
+
+    def __init__(
+        self, kernel_size: int | Pair, stride: int | Pair | None = None, padding: int | Pair = 0
+    ):
+        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.avg_pool2d(x, self.kernel_size, self.stride, self.padding)
+
+
+class Flatten(Module):
+    """All axes but the first as one: (B, C, H, W) -> (B, C·H·W)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.flatten(x, 1)
+
+
+def check_channels(layer: str, in_channels: int, out_channels: int, groups: int) -> None:
+    """Raise ValueError for numbers of channels that the groups do not share evenly."""
+    check_size(layer, in_channels=in_channels, out_channels=out_channels, groups=groups)
+    if in_channels % groups or out_channels % groups:
+        raise ValueError(
+            f"{layer}: in_channels ({in_channels}) and out_channels ({out_channels}) must be "
+            f"multiples of groups ({groups})"
+        )
