@@ -86,6 +86,12 @@ def test_an_infinity_that_the_loss_does_not_depend_on_is_not_blamed():
     assert_stops(build(model), r"made by sqrt in layer\.2\.")
 
 
+def test_it_is_found_inside_a_layer_that_is_computed_twice():
+    model = Net(lambda x: ops.log(x - 10))
+    model.recompute("layer.*")
+    assert_stops(build(model), r"made by log in layer\.2\.")
+
+
 def test_a_gradient_that_is_not_finite_is_named_by_its_op(device):
     trainer = build(Net(lambda x: ops.sqrt(x * 0)), device)
     assert_stops(

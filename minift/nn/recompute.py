@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from minift.autograd import grad, op
-from minift.backend import random
+from minift.backend import Array, random
 from minift.tape import no_grad, recording
 from minift.tensor import Tensor
 
@@ -54,9 +54,17 @@ class Part(NamedTuple):
     def leaves(self, arrays: tuple[Any, ...], wanted: list[bool]) -> list[Any]:
         """The layer's arguments: Tensors, cut off from what they were computed by, and the rest."""
         return [
-            Tensor(array, requires_grad=need) if is_tensor else array
+            leaf(array, need) if is_tensor else array
             for array, is_tensor, need in zip(arrays, self.are_tensors, wanted)
         ]
+
+
+def leaf(array: Array, requires_grad: bool) -> Tensor:
+    """A Tensor that shows this very memory: copies of the inputs would cost what is to be saved."""
+    tensor = Tensor.__new__(Tensor)
+    tensor._become(array, None)
+    tensor.requires_grad = requires_grad
+    return tensor
 
 
 @op
@@ -81,7 +89,7 @@ def _recomputed(*arrays, part):
             random.set_state(after)
         all_leaves = [*leaves, *part.trained]
         targets = [leaf for leaf, need in zip(all_leaves, wanted) if need]
-        found = iter(grad(again, targets, Tensor(g)))
+        found = iter(grad(again, targets, [g]))
         return [next(found).data if need else None for need in wanted]
 
     return value.data, derivatives

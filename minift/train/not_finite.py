@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minift.autograd import Op
-from minift.backend import is_array, xp
+from minift.backend import Array, is_array, xp
 from minift.nn import Module
 from minift.nn.module import walk
 from minift.tensor import Tensor
@@ -53,7 +53,7 @@ def cause(trainer: Trainer, batches: Sequence[Any]) -> str:
             if finite(loss.data):
                 scale = 1 if trainer.loss_scale is None else trainer.loss_scale.scale
                 (loss * scale).backward()
-        found = watch.source_of(loss) or watch.gradient
+        found = watch.source_of(loss.data) or watch.gradient
         if found:
             return f"the first value that is not finite was made by {found}"
     return "run again, all values were finite, so something outside the model is random"
@@ -80,10 +80,10 @@ class Watch:
     def __init__(self, model: Module):
         self.layers = [type(model).__name__]  # those that are being computed, outermost first
         self.names = {id(module): path for path, module in named_modules(model)}
-        self.bad: dict[int, tuple[Tensor, str, Sequence[Any]]] = {}  # id -> itself, maker, inputs
+        self.bad: dict[int, tuple[Array, str, list[Array]]] = {}  # id -> itself, maker, inputs
         self.gradient = ""
 
-    def source_of(self, value: Any) -> str:
+    def source_of(self, value: Array) -> str:
         """Where what is not finite in `value` began; empty if it is finite."""
         maker = ""
         while id(value) in self.bad:
@@ -96,7 +96,8 @@ class Watch:
         result = original(op, *inputs, **more)
         where = f"{op.name} in {self.layers[-1]}"
         if not finite(result.data):
-            self.bad[id(result)] = result, where, inputs
+            arrays = [x.data if isinstance(x, Tensor) else x for x in inputs]
+            self.bad.setdefault(id(result.data), (result.data, where, arrays))
         if result._node is not None:
             result._node.derivatives = self.looked_at(result._node.derivatives, where)
         return result
