@@ -4,6 +4,7 @@ import errno
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -147,8 +148,9 @@ print(sorted(path.name for path in folder.iterdir()), checkpoint.load_newest(fol
 @pytest.mark.skipif(os.name != "posix", reason="only POSIX limits the size of files")
 def test_a_write_that_the_system_refuses_leaves_the_last_good_checkpoint(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-c", LIMITED, str(tmp_path)], capture_output=True, text=True, check=True
-    )
+        [sys.executable, "-c", LIMITED, str(tmp_path)],
+        capture_output=True, text=True, check=True, cwd=Path(__file__).parent.parent,
+    )  # fmt: skip
     said, rest = done.stdout.splitlines()
     assert "step 2 could not be written" in said
     assert "(File too large); step-1 is still there" in said

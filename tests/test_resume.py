@@ -9,6 +9,7 @@ import random as dice
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import interrupted
 import numpy as np
@@ -21,12 +22,13 @@ from minift.tensor import Tensor
 from minift.train import Callback, Checkpoint, TrainConfig, Trainer
 
 SCRIPT = [sys.executable, interrupted.__file__]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
 
 
-def finished(folder, *arguments):
+def finished(folder):
     """Run, or go on, to the end: the digest of weights and history."""
     done = subprocess.run(
-        [*SCRIPT, str(folder), *arguments], capture_output=True, text=True, check=True
+        [*SCRIPT, str(folder)], capture_output=True, text=True, check=True, env=ENVIRONMENT
     )
     return done.stdout.split()[-1]
 
@@ -52,7 +54,8 @@ def fitted(trainer):
 
 def killed_after(folder, seconds):
     """Start or go on, and kill -9 that long after the first step. Returns what it had printed."""
-    with subprocess.Popen([*SCRIPT, str(folder)], stdout=subprocess.PIPE, text=True) as run:
+    command = [*SCRIPT, str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT) as run:
         first = run.stdout.readline()
         time.sleep(seconds)
         run.kill()
@@ -83,7 +86,8 @@ def test_a_run_that_is_killed_at_random_moments_ends_with_the_same_weights(tmp_p
 def test_a_run_that_is_killed_while_it_writes_a_checkpoint_loses_nothing_else(
     tmp_path, uninterrupted, point
 ):
-    killed = subprocess.run([*SCRIPT, str(tmp_path), str(point)], capture_output=True, text=True)
+    command = [*SCRIPT, str(tmp_path), str(point)]
+    killed = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT)
     assert killed.returncode != 0
     left = tmp_path / "checkpoints"
     assert all(checkpoint.load(path) for path in checkpoint.checkpoints_in(left).values())
