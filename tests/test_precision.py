@@ -137,19 +137,27 @@ def test_a_gradient_that_never_becomes_finite_is_named_and_nothing_is_written(de
 
 
 @ON_CUDA
-def test_a_saved_float16_run_goes_on_as_the_uninterrupted_one(device: str) -> None:
+@pytest.mark.parametrize("frozen", ["bert.embeddings", "classifier"])
+def test_a_saved_float16_run_goes_on_as_the_uninterrupted_one(device: str, frozen: str) -> None:
     class Stop(Callback):
         def on_step_end(self, trainer: Trainer) -> None:
             if trainer.step == 3:
                 self._saved = trainer.state_dict()
 
-    whole = build(device, steps=6, callbacks=[stop := Stop()])
+    def begin(stop: Stop) -> Trainer:
+        trainer = build(device, steps=6, callbacks=[stop])
+        trainer.model.freeze(frozen)
+        return trainer
+
+    whole = begin(stop := Stop())
+    before = whole.model.state_dict()
     losses = whole.fit()["loss"]
-    resumed = build(device, steps=6, callbacks=[Stop()])
+    resumed = begin(Stop())
     resumed.load_state_dict(stop._saved)
-    assert resumed.fit()["loss"] == losses[3:]
-    for name, array in whole.model.state_dict().items():
-        np.testing.assert_array_equal(array, resumed.model.state_dict()[name])
+    assert resumed.fit()["loss"] == losses
+    for name, array in resumed.model.state_dict().items():
+        np.testing.assert_array_equal(array, whole.model.state_dict()[name])
+        assert (array == before[name]).all() == name.startswith(frozen)
 
 
 @pytest.mark.parametrize(

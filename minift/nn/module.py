@@ -20,6 +20,8 @@ import numpy as np
 
 from minift.backend import to_device
 from minift.nn.loading import LoadReport, first_paths, match_state
+from minift.nn.recompute import recomputed
+from minift.tape import Tape
 from minift.tensor import Tensor
 
 M = TypeVar("M", bound="Module")
@@ -46,12 +48,15 @@ class Module:
 
     training: bool = True
     _asked_to_train: bool = True  # the last call of train() or eval(), whatever is frozen
+    _recomputes: bool = False  # see recompute()
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the module's value; every subclass that is called defines it."""
         raise TypeError(f"{type(self).__name__} defines no forward(), so it cannot be called")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self._recomputes and Tape.recording:
+            return recomputed(self.forward, self.parameters(), args, kwargs)
         return self.forward(*args, **kwargs)
 
     # ------------------------------------------------------------------------------- the walk
@@ -151,6 +156,25 @@ class Module:
         for _, tensor in first_paths(self.named_tensors()):
             tensor.data = to_device(tensor.data, device)
         return self
+
+    # --------------------------------------------------------------------------------- memory
+
+    def recompute(self, pattern: str = "*", on: bool = True) -> list[str]:
+        """Keep less for the way back: the modules that `pattern` names compute their inside twice.
+
+        Activation checkpointing (`recompute.py`); the usual choice is the layers of a stack,
+        `model.recompute("*.layer.*")`. Of modules inside each other the outermost is taken, unless
+        it is the model itself. Returns their paths. Raises ValueError if nothing matches.
+        """
+        named = [(p, m) for p, m in walk(self) if isinstance(m, Module) and p]
+        paths = [path for path, _ in named if fnmatchcase(path, pattern)]
+        outermost = [path for path in paths if not any(path.startswith(f"{p}.") for p in paths)]
+        if not outermost:
+            raise ValueError(nothing_matches(type(self).__name__, pattern, dict(named), "module"))
+        for path, module in named:
+            if path in outermost:
+                module._recomputes = on
+        return outermost
 
     # ------------------------------------------------------------------------------- freezing
 
@@ -259,14 +283,16 @@ def matches(path: str, pattern: str) -> bool:
     return fnmatchcase(path, pattern) or fnmatchcase(path, f"{pattern}.*")
 
 
-def nothing_matches(model: str, pattern: str, paths: Mapping[str, Any]) -> str:
+def nothing_matches(
+    model: str, pattern: str, paths: Mapping[str, Any], kind: str = "parameter"
+) -> str:
     """The sentence for a pattern that names nothing, with the names nearest to it."""
     if not paths:
-        return f"{model} has no parameters, so there is nothing that {pattern!r} could name"
+        return f"{model} has no {kind}s, so there is nothing that {pattern!r} could name"
     enclosing = {path.rsplit(".", up)[0] for path in paths for up in range(path.count(".") + 1)}
     near = difflib.get_close_matches(pattern, sorted(enclosing), n=3, cutoff=0.3)
     hint = f"nearest names: {', '.join(near)}" if near else f"names begin like {next(iter(paths))}"
-    return f"no parameter of {model} matches {pattern!r}; {hint}"
+    return f"no {kind} of {model} matches {pattern!r}; {hint}"
 
 
 def describe(path: str, tensor: Tensor) -> tuple[str, str, str, str]:

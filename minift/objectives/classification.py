@@ -9,6 +9,7 @@ import numpy as np
 
 from minift import ops
 from minift.backend import Array, to_device
+from minift.data.masking import IGNORED
 from minift.nn import Module
 from minift.objectives.numbers import Log, accuracy, number
 from minift.tensor import Tensor
@@ -20,7 +21,8 @@ class Classification:
     The batch holds `labels` (B,) and whatever the model's forward takes by name; the model gives
     scores (B, L). `weight` (L,) counts classes more or less (the mean is weighted as well);
     `label_smoothing` s gives every class s / L of the target (Szegedy et al. 2016, section 7). The
-    log holds loss, accuracy and count (examples); on a GPU as `numbers.py` says.
+    log holds loss, accuracy and count (examples); on a GPU as `numbers.py` says. Where the loss is
+    not a mean over all examples, because of `weight` or labels of -100, `divisor` says over what.
     """
 
     def __init__(self, weight: Sequence[float] | None = None, label_smoothing: float = 0.0):
@@ -41,7 +43,14 @@ class Classification:
             label_smoothing=self.label_smoothing,
         )
         right = accuracy(scores, on_device)
-        return loss, {"loss": number(loss), "accuracy": right, "count": len(target)}
+        log: Log = {"loss": number(loss), "accuracy": right, "count": len(target)}
+        counted = target[target != IGNORED]
+        if self.weight is not None:
+            weights = self.weight.take(counted, mode="clip")  # a wrong label is the op's to name
+            log["divisor"] = float(weights.sum(dtype=np.float64))
+        elif len(counted) < len(target):
+            log["divisor"] = len(counted)
+        return loss, log
 
     def weight_on(self, device: str) -> Array | None:
         """The weights of the classes where the scores are."""

@@ -2,8 +2,8 @@
 
 A callback overrides the methods it needs; the Trainer calls each point of all callbacks, in the
 order of its list. What they need to know they read from the trainer (`step`, `epoch`, `log`,
-`batch`, `model`, `optimizer`). Progress (`progress.py`) and the run's log (`records.py`) are
-callbacks, and so is gradual unfreezing (`minift/finetune/`).
+`batches`, `model`, `optimizer`). Progress (`progress.py`) and the run's log (`records.py`) are
+callbacks, and so are checkpoints (`checkpoints.py`) and gradual unfreezing (`minift/finetune/`).
 """
 
 from __future__ import annotations
@@ -22,16 +22,22 @@ class Callback:
         """Before the first step."""
 
     def on_epoch_start(self, trainer: Trainer) -> None:
-        """Before the first batch of an epoch; `trainer.epoch` counts from 0."""
+        """Before the first batch of epoch `trainer.epoch`, from 0; not if resumed after it."""
 
     def on_step_end(self, trainer: Trainer) -> None:
-        """After an update: `trainer.log` holds its numbers, `trainer.batch` its batch."""
+        """After an update: `trainer.log` holds its numbers, `trainer.batches` its batches."""
 
     def on_evaluate(self, trainer: Trainer) -> None:
         """After the validation data were evaluated, into `trainer.history.evaluations[-1]`."""
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         """After the last batch of an epoch; `trainer.epoch` counts the finished ones."""
+
+    def on_between_steps(self, trainer: Trainer) -> None:
+        """After all that belongs to a step, evaluation and end of the epoch included.
+
+        The place to save the run, and to change nothing.
+        """
 
     def on_fit_end(self, trainer: Trainer) -> None:
         """After the last step, and also when an error or Ctrl-C ended training before it."""

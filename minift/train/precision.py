@@ -7,8 +7,11 @@ optimizer holds. Not here: what keeps small gradients from vanishing, which is `
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+import numpy as np
+
+from minift.backend import Array, to_numpy
 from minift.nn import Module
 from minift.optim.optimizer import MASTER, Optimizer
 
@@ -31,20 +34,32 @@ def check_precision(precision: str, device: str) -> None:
 
 
 @contextlib.contextmanager
-def weights_in(precision: str, model: Module, optimizer: Optimizer) -> Iterator[None]:
-    """Inside the `with` block the model's weights are in `precision`; after it as exact as ever."""
+def weights_in(
+    precision: str, model: Module, optimizer: Optimizer
+) -> Iterator[Callable[[], dict[str, np.ndarray]]]:
+    """Inside the `with` block the model's weights are in `precision`; after it as exact as ever.
+
+    What it gives is a function that reads the exact ones by name, where they are not the model's.
+    """
     if precision == "float32":
-        yield
+        yield dict
         return
     trained = [p for group in optimizer.param_groups for p in group["params"]]
     for parameter, state in zip(trained, optimizer.state):
         state.setdefault(MASTER, parameter.data)  # a resumed run has loaded them
-    originals = [(parameter, parameter.data) for parameter in model.parameters()]
-    for parameter, array in originals:
-        parameter.data = array.astype(precision)
+    frozen = {name: parameter.data for name, parameter in model.named_parameters()}
+
+    def exact() -> dict[str, Array]:
+        masters = {id(p): state[MASTER] for p, state in zip(trained, optimizer.state)}
+        return {n: masters.get(id(p), frozen[n]) for n, p in model.named_parameters()}
+
+    for parameter in model.parameters():
+        parameter.data = parameter.data.astype(precision)
     try:
-        yield
+        yield lambda: {name: np.array(to_numpy(array)) for name, array in exact().items()}
     finally:
-        masters = {id(p): state.pop(MASTER) for p, state in zip(trained, optimizer.state)}
-        for parameter, array in originals:
-            parameter.data = masters.get(id(parameter), array)
+        arrays = exact()
+        for name, parameter in model.named_parameters():
+            parameter.data = arrays[name]
+        for state in optimizer.state:
+            state.pop(MASTER, None)

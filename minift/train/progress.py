@@ -35,8 +35,9 @@ class Progress(Callback):
         self._bar = self._open_bar(trainer) if sys.stdout.isatty() else None
 
     def on_step_end(self, trainer: Trainer) -> None:
-        number, unit = size_of(trainer.batch)
-        self._seen += number
+        sizes = [size_of(batch) for batch in trainer.batches]
+        self._seen += sum(number for number, _ in sizes)
+        unit = sizes[0][1]
         loss = trainer.log["loss"]
         self._loss = loss if self._loss is None else 0.95 * self._loss + 0.05 * loss
         rate = self._seen / max(time.perf_counter() - self._started, 1e-9)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,9 +43,14 @@ class JsonLog(Callback):
         if every < 1:
             raise ValueError(f"JsonLog: every must be 1 or more steps, got {every}")
         self.file, self.every, self.labels = Path(file), every, labels
+        self._size: int | None = None  # in bytes, when the run was saved that goes on here
 
     def on_fit_start(self, trainer: Trainer) -> None:
+        """Takes off what a killed run wrote after its last checkpoint: it will come again."""
         self.file.parent.mkdir(parents=True, exist_ok=True)
+        if self._size is not None and self.file.exists():
+            os.truncate(self.file, min(self._size, self.file.stat().st_size))
+            self._size = None
 
     def on_step_end(self, trainer: Trainer) -> None:
         if trainer.step % self.every == 0 or trainer.step == trainer.total_steps:
@@ -52,3 +58,9 @@ class JsonLog(Callback):
 
     def on_evaluate(self, trainer: Trainer) -> None:
         append_record(self.file, {**self.labels, **trainer.history.evaluations[-1]})
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"size": self.file.stat().st_size if self.file.exists() else 0}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._size = state["size"]

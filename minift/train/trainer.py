@@ -2,87 +2,41 @@
 
 A step is: objective, backward, read the numbers, write the rate, update. All else that happens
 hangs on named points (`callbacks.py`). What the loop needs in order to go on lies in objects with a
-state_dict: model, optimizer, loader, random generators, callbacks, and the number of the step.
+state_dict: model, optimizer, loader, random generators, callbacks, and the number of the step
+(`state.py`).
 
 Not here: what is learnt (`minift/objectives/`), which weights move (`minift/finetune/`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from minift import checkpoint
 from minift.backend import Array, random
 from minift.data import DataLoader, Dataset
 from minift.kernels.gradients import clipping_factor, joint_length
 from minift.nn import Module
-from minift.optim import AdamW, Optimizer, schedules
+from minift.optim import AdamW, Optimizer
 from minift.tape import no_grad
 from minift.tensor import Tensor
+from minift.train import state
 from minift.train.callbacks import Callback
+from minift.train.config import History, TrainConfig
 from minift.train.device import choose_device
-from minift.train.logs import Log, mean_log, read_log
+from minift.train.logs import DIVISOR, Log, divisor, mean_log, read_log
 from minift.train.loss_scale import LossScale
+from minift.train.not_finite import explain
 from minift.train.precision import check_precision, weights_in
 from minift.train.records import JsonLog
 
 Objective = Callable[[Module, Any], tuple[Tensor, Log]]
 Group = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """How to train. Give `epochs` (passes over the data) or `steps` (updates); neither: 1 epoch.
-
-    `lr` is the peak rate, `schedule` a function (step, total, warmup) -> factor of it, `warmup`
-    the share of the steps that rise. `weight_decay` concerns matrices only. Gradients longer than
-    `max_grad_norm` are scaled down to it; None: never. The validation data are evaluated every
-    `evaluate_every` steps; None: after each epoch. `precision` "float16" halves the memory of a
-    GPU that weights and activations take (`precision.py`). With `output`, the run is logged to
-    train.jsonl in that folder. Raises ValueError for numbers that make no training.
-    """
-
-    epochs: int | None = None
-    steps: int | None = None
-    batch_size: int = 32
-    lr: float = 1e-3
-    schedule: Callable[[int, int, int], float] = schedules.linear
-    warmup: float = 0.1
-    weight_decay: float = 0.01
-    max_grad_norm: float | None = 1.0
-    evaluate_every: int | None = None
-    seed: int = 0
-    device: str = "auto"
-    precision: str = "float32"
-    output: str | Path | None = None
-
-    def __post_init__(self) -> None:
-        if self.epochs is not None and self.steps is not None:
-            raise ValueError("TrainConfig: give epochs or steps, not both")
-        for name in ("epochs", "steps", "batch_size", "evaluate_every"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"TrainConfig: {name} must be 1 or more, got {value}")
-        if self.max_grad_norm is not None and not self.max_grad_norm > 0:
-            raise ValueError(
-                f"TrainConfig: max_grad_norm must be above 0 or None, got {self.max_grad_norm}"
-            )
-        if not 0 <= self.warmup < 1:
-            raise ValueError(f"TrainConfig: warmup is a share in [0, 1), got {self.warmup}")
-
-
-@dataclass
-class History:
-    """What happened: one record a step, one an evaluation, in order."""
-
-    steps: list[Log] = field(default_factory=list)
-    evaluations: list[Log] = field(default_factory=list)
-
-    def __getitem__(self, name: str) -> list[float]:
-        """One number of all steps: `history["loss"]`."""
-        return [record[name] for record in self.steps]
 
 
 class Trainer:
@@ -117,11 +71,14 @@ class Trainer:
         self.callbacks = list(callbacks)
         if config.output is not None:
             self.callbacks.append(JsonLog(Path(config.output) / "train.jsonl"))
-        self.total_steps = config.steps or steps_in(self.loader, config.epochs or 1)
+        self.total_steps = config.steps or steps_in(
+            self.loader, config.epochs or 1, config.accumulate
+        )
         self.step = 0  # updates done
         self.history = History()
         self.log: Log = {}
-        self.batch: Any = None
+        self.batches: list[Any] = []  # of the last step: one, or `config.accumulate`
+        self.exact_weights: Callable[[], dict[str, np.ndarray]] = dict  # where float16 rounds them
 
     @property
     def epoch(self) -> int:
@@ -138,34 +95,43 @@ class Trainer:
         self.model.train()
         try:
             self._call("on_fit_start")
-            with weights_in(self.config.precision, self.model, self.optimizer):
+            with weights_in(self.config.precision, self.model, self.optimizer) as exact:
+                self.exact_weights = exact
                 while self.step < self.total_steps:
                     self._train_epoch()
         finally:
+            self.exact_weights = dict
             self._call("on_fit_end")
-            self.batch = None
+            self.batches = []
         return self.history
 
     def _train_epoch(self) -> None:
-        self._call("on_epoch_start")
-        for batch in self.loader:
-            self.train_step(batch)
+        if self.loader.position in (0, len(self.loader)):  # a resumed run may stand in its middle
+            self._call("on_epoch_start")
+        for batches in in_groups(self.loader, self.config.accumulate):
+            self.train_step(*batches)
             self._call("on_step_end")
             if self._evaluation_is_due():
                 self._validate()
-            if self.step == self.total_steps:
+            if self._epoch_is_over() or self.step >= self.total_steps:
+                self._call("on_epoch_end")
+            self._call("on_between_steps")
+            if self.step >= self.total_steps:
                 break
-        self._call("on_epoch_end")
 
-    def train_step(self, batch: Any) -> None:
-        """One update; its numbers are in `log` afterwards.
+    def train_step(self, *batches: Any) -> None:
+        """One update, from batches as if they were one; its numbers are in `log` afterwards.
 
-        In float16, a batch whose gradient overflows is tried again with a smaller loss scale.
+        In float16, a step whose gradient overflows is tried again with a smaller loss scale.
+        Raises FloatingPointError, before anything is written, if the loss is not finite.
         """
-        log = self._gradient(batch)
-        while self.loss_scale is not None and not self.loss_scale.accept(log["grad_norm"]):
-            log = self._gradient(batch)
-        scale = 1 / log.get("loss_scale", 1)
+        before = random.get_state()
+        log, scale = self._gradient(batches)
+        while self._overflowed(log):
+            log, scale = self._gradient(batches)
+        if not all(map(math.isfinite, (log["loss"], log.get("grad_norm", 0)))):
+            random.set_state(before)  # so that the masks of dropout are the same again
+            raise FloatingPointError(explain(self, log, batches))
         if self.config.max_grad_norm is not None:
             scale *= clipping_factor(log["grad_norm"], self.config.max_grad_norm)
         log["lr_factor"] = factor = self.factor()
@@ -173,27 +139,56 @@ class Trainer:
             group["lr"] = peak * factor
         self.optimizer.step(scale)
         self.step += 1
-        self.batch, self.log = batch, log
+        self.batches, self.log = list(batches), log
         self.history.steps.append(log)
 
-    def _gradient(self, batch: Any) -> Log:
-        """Go forward and back; the numbers of the batch.
+    def _overflowed(self, log: Log) -> bool:
+        """Whether the gradients alone are too large for float16; halves the loss scale then."""
+        if self.loss_scale is None or not math.isfinite(log["loss"]):
+            return False
+        return not self.loss_scale.accept(log["grad_norm"])
 
-        They are read here, before the update, and the host waits for the GPU this one time in a
+    def _gradient(self, batches: Sequence[Any]) -> tuple[Log, float]:
+        """Go forward and back with each batch; their numbers, and what the gradients must count.
+
+        The loss of all batches as one is Σ nₖ lossₖ / Σ nₖ, where the k-th is a mean over nₖ
+        examples or words. What the n are is known when the last batch has been through, so the
+        gradients are those of Σ (nₖ / n₁) lossₖ, and the update divides.
+
+        Numbers are read here, before the update, and the host waits for the GPU this one time in a
         step: so the GPU has work left while the host prepares the next batch, and nothing is
         written to the weights if anything went wrong.
         """
-        loss, log = self.objective(self.model, batch)
         self.optimizer.zero_grad()
-        scaled = loss if self.loss_scale is None else loss * self.loss_scale.scale
-        scaled.backward()
-        log = {"step": self.step + 1, "loss": loss, **log}
+        logs: list[Log] = []
+        for batch in batches:
+            loss, log = self.objective(self.model, batch)
+            logs.append({"loss": loss, **log})
+            share = self._factor_of_loss() * divisor(log) / (divisor(logs[0]) or 1)
+            (loss if share == 1 else loss * share).backward()
+        shares = sum(map(divisor, logs)) / (divisor(logs[0]) or 1)
+        scale = 1 / (self._factor_of_loss() * (shares or 1))
+        return self._read(logs, scale), scale
+
+    def _factor_of_loss(self) -> float:
+        return 1 if self.loss_scale is None else self.loss_scale.scale
+
+    def _read(self, logs: list[Log], scale: float) -> Log:
+        """The numbers of the step's batches and of their gradient, in one copy."""
+        flat: dict[Any, Any] = {
+            (i, name): value for i, log in enumerate(logs) for name, value in log.items()
+        }
         if self.config.max_grad_norm is not None or self.loss_scale is not None:
-            log["grad_norm"] = joint_length(self._gradients())
-        log = read_log(log)
+            flat["grad_norm"] = joint_length(self._gradients())
+        read = read_log(flat)
+        each = [{name: read[i, name] for name in log} for i, log in enumerate(logs)]
+        log = mean_log([{"count": 1, **one} for one in each]) if len(each) > 1 else each[0]
+        log = {"step": self.step + 1, **log}
+        log.pop(DIVISOR, None)
+        if "grad_norm" in read:
+            log["grad_norm"] = read["grad_norm"] * scale
         if self.loss_scale is not None:
             log["loss_scale"] = self.loss_scale.scale
-            log["grad_norm"] /= self.loss_scale.scale
         return log
 
     def factor(self) -> float:
@@ -232,9 +227,11 @@ class Trainer:
             return False
         every = self.config.evaluate_every
         if every is None:
-            at_end_of_epoch = self.loader.position >= len(self.loader)
-            return at_end_of_epoch or self.step == self.total_steps
+            return self._epoch_is_over() or self.step == self.total_steps
         return self.step % every == 0 or self.step == self.total_steps
+
+    def _epoch_is_over(self) -> bool:
+        return self.loader.position >= len(self.loader)
 
     def _gradients(self) -> list[Array]:
         trained = [p for group in self.optimizer.param_groups for p in group["params"]]
@@ -247,31 +244,31 @@ class Trainer:
     # --------------------------------------------------------------------------- save and load
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that a run needs in order to go on exactly here."""
-        return {
-            "step": self.step,
-            "model": self.model.state_dict(),
-            "trainable": [n for n, p in self.model.named_parameters() if p.requires_grad],
-            "optimizer": self.optimizer.state_dict(),
-            "loader": self.loader.state_dict(),
-            "random": random.get_state(),
-            "callbacks": [callback.state_dict() for callback in self.callbacks],
-            "loss_scale": None if self.loss_scale is None else self.loss_scale.state_dict(),
-        }
+        """Everything that a run needs in order to go on exactly here; see `state.py`."""
+        return state.state_of(self)
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Go on from what `state_dict` returned, in a Trainer that was made in the same way."""
-        self.model.load_state_dict(state["model"])
-        for name, parameter in self.model.named_parameters():
-            parameter.requires_grad = name in state["trainable"]
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.loader.load_state_dict(state["loader"])
-        random.set_state(state["random"])
-        for callback, saved in zip(self.callbacks, state["callbacks"], strict=True):
-            callback.load_state_dict(saved)
-        if self.loss_scale is not None and state["loss_scale"] is not None:
-            self.loss_scale.load_state_dict(state["loss_scale"])
-        self.step = state["step"]
+        state.restore(self, saved)
+
+    def resume(self, folder: str | Path) -> Trainer:
+        """Stand where the newest whole checkpoint of this run's folder was made; then `fit()`.
+
+        The Trainer must have been made as the saved one was. A damaged checkpoint is skipped with
+        a warning. Raises FileNotFoundError if there is none, ValueError if it is of another run.
+        """
+        self.load_state_dict(checkpoint.load_newest(Path(folder) / "checkpoints"))
+        return self
+
+
+def in_groups(loader: DataLoader, size: int) -> Iterator[list[Any]]:
+    """The rest of the epoch, `size` batches at a time; the last group may have fewer."""
+    group = []
+    for batch in loader:
+        group.append(batch)
+        if len(group) == size or loader.position >= len(loader):
+            yield group
+            group = []
 
 
 def as_loader(
@@ -287,10 +284,11 @@ def as_loader(
     return loader
 
 
-def steps_in(loader: DataLoader, epochs: int) -> int:
-    """Batches of that many epochs; with buckets, epochs may differ by a few."""
+def steps_in(loader: DataLoader, epochs: int, accumulate: int = 1) -> int:
+    """Updates in that many epochs; with buckets, epochs may differ by a few."""
     first = loader.epoch
-    return sum(len(loader.sampler.batches(epoch)) for epoch in range(first, first + epochs))
+    sizes = (len(loader.sampler.batches(epoch)) for epoch in range(first, first + epochs))
+    return sum(math.ceil(size / accumulate) for size in sizes)
 
 
 def adamw(
