@@ -108,18 +108,11 @@ def fit(trainer: Trainer) -> History:
     try:
         with np.errstate(over="ignore", invalid="ignore"):  # said below, once
             return trainer.fit()
+    except FloatingPointError as error:  # it begins with the step
+        reason = str(error)
     except ValueError as error:
-        raise RuntimeError(
-            f"training broke off at step {trainer.step + 1}: {error}; try a smaller --lr"
-        ) from None
-
-
-class FiniteLoss(Callback):
-    """Stops at the first loss that is no number: all that followed would be none either."""
-
-    def on_step_end(self, trainer: Trainer) -> None:
-        if not np.isfinite(trainer.log["loss"]):
-            raise ValueError(f"the loss is {trainer.log['loss']}")
+        reason = f"step {trainer.step + 1}: {error}"
+    raise RuntimeError(f"training broke off at {reason}; try a smaller --lr")
 
 
 def config_of(plan: Plan) -> TrainConfig:
@@ -137,7 +130,7 @@ def config_of(plan: Plan) -> TrainConfig:
 def callbacks_of(plan: Plan) -> list[Callback]:
     """What is watched and said on the way."""
     progress = Progress("fine-tuning", keep=False)
-    return [FiniteLoss(), progress, words.EpochLines(plan.recipe.epochs)]
+    return [progress, words.EpochLines(plan.recipe.epochs)]
 
 
 def data_of(plan: Plan) -> tuple[Module, DataLoader | ArrayDataset, DataLoader | ArrayDataset]:
