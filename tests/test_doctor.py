@@ -78,6 +78,16 @@ def test_cuda_writes_its_versions_as_one_number() -> None:
     assert [cuda.version(n) for n in (13000, 12080, 11020)] == ["13.0", "12.8", "11.2"]
 
 
+def test_the_cache_of_fetched_things_is_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MINIFT_CACHE", str(tmp_path))
+    nothing = f"minift fetch list shows what there is; in {tmp_path}"
+    assert findings(capsys)["cache"] == ["fetched", "0", nothing]
+    monkeypatch.setattr("minift.fetch.cached", lambda name: tmp_path if "min" in name else None)
+    assert findings(capsys)["cache"] == ["fetched", "1", f"minilm; in {tmp_path}"]
+
+
 def test_a_missing_package_is_fatal_and_comes_with_its_command(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -56,7 +56,7 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print all findings."""
-    findings = [*minift_itself(), *needed(), *gpu(), *for_comparisons()]
+    findings = [*minift_itself(), *needed(), *gpu(), *fetched(), *for_comparisons()]
     print(table(findings) if sys.stdout.isatty() else lines(findings))
     return EXIT_FAILURE if any(finding.fatal for finding in findings) else 0
 
@@ -148,6 +148,15 @@ def gpu() -> list[Finding]:
         Finding("GPU", "cupy", str(facts["cupy"])),
         Finding("GPU", "device", "cuda", "try: minift gpu-check"),
     ]
+
+
+def fetched() -> list[Finding]:
+    """Where `minift fetch` keeps models and data, and which are there."""
+    from minift.fetch import SOURCES, cache_folder, cached
+
+    here = [name for name in SOURCES if cached(name) is not None]
+    what = ", ".join(here) if here else "minift fetch list shows what there is"
+    return [Finding("fetched", "cache", str(len(here)), f"{what}; in {cache_folder()}")]
 
 
 def for_comparisons() -> list[Finding]:
