@@ -172,7 +172,7 @@ class BPETokenizer(Tokenizer):
             """Of the pair that begins at place i."""
             if i < 0 or parts[i] is None or after[i] >= end:
                 return None
-            return self._rank.get((parts[i], parts[after[i]]))  # type: ignore[arg-type]
+            return self._rank.get((parts[i], parts[after[i]]))  # type: ignore[arg-type]  # both are there
 
         def offer(i: int) -> None:
             if (own := rank(i)) is not None:

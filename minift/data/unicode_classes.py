@@ -53,7 +53,7 @@ def read_small_letters(table: str) -> dict[str, str]:
     """Capital to small letter, from runs such as "100-12e/2+1": every second one, itself + 1."""
     small = {"\u0130": "i\u0307"}
     for run in table.split():
-        first, last, step, shift = _RUN.fullmatch(run).groups()  # type: ignore[union-attr]
+        first, last, step, shift = _RUN.fullmatch(run).groups()  # type: ignore[union-attr]  # ours
         for code in range(int(first, 16), int(last, 16) + 1, int(step or 1)):
             small[chr(code)] = chr(code + int(shift, 16))
     return small

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,8 +13,8 @@ from minift.train.trainer import Objective
 Scores = dict[str, Any]  # what metrics.json holds: plain values
 
 
-class Task:
-    """Base class. `names` are those of the model's outputs, in their order.
+class Task(ABC):
+    """What every kind of task answers. `names` are those of the model's outputs, in their order.
 
     Shapes: n examples, L outputs. `targets` are what `read` makes of the labels, `outputs` (n, L)
     the raw scores of a model.
@@ -27,51 +28,51 @@ class Task:
         self.names = names
 
     @classmethod
+    @abstractmethod
     def learn(cls, examples: Examples) -> Task:
         """The task that the labels of a whole table set. Raises ValueError if they set none."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read(self, examples: Examples) -> np.ndarray:
         """Targets (n, ...) of the labels. Raises ValueError that names the line of a bad one."""
-        raise NotImplementedError
 
+    @abstractmethod
     def strata(self, targets: np.ndarray) -> np.ndarray:
         """(n,) marks whose proportions all parts of a split should keep."""
-        raise NotImplementedError
 
+    @abstractmethod
     def describe(self, targets: np.ndarray) -> list[str]:
         """What the labels are, and what is uneven about them, in lines for the reader."""
-        raise NotImplementedError
 
+    @abstractmethod
     def objective(self, targets: np.ndarray, balanced: bool) -> Objective:
         """The loss, with classes weighed by how often they stand in the targets of training."""
-        raise NotImplementedError
 
     def scaled(self, targets: np.ndarray) -> np.ndarray:
         """Targets as the loss sees them."""
         return targets
 
+    @abstractmethod
     def scores(self, targets: np.ndarray, outputs: np.ndarray) -> Scores:
         """How good the outputs are."""
-        raise NotImplementedError
 
+    @abstractmethod
     def losses(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         """How wrong each output is, (n,): the worst mistakes have the largest."""
-        raise NotImplementedError
 
+    @abstractmethod
     def is_wrong(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         """Which outputs are mistakes, (n,) booleans."""
-        raise NotImplementedError
 
+    @abstractmethod
     def answer(self, output: np.ndarray) -> dict[str, Any]:
         """One output (L,) as `minift predict` prints it: label and, of classes, probabilities."""
-        raise NotImplementedError
 
+    @abstractmethod
     def baselines(
         self, train: Examples, targets: np.ndarray, test: Examples, right: np.ndarray
     ) -> dict[str, Scores]:
         """What the same labels give without a network, by name."""
-        raise NotImplementedError
 
     def warning(self, outputs: np.ndarray) -> str | None:
         """What is suspicious about outputs, as a sentence, or None."""
