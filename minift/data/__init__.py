@@ -3,8 +3,8 @@
 Everything here is NumPy and the standard library; no file knows about Tensors or models. In
 reading order: `tables` (files to columns), `splits` (who is tested on what), `glosses` (the data
 set that ships), `wordpiece` and `bpe` (text to integers), `datasets` and `loader` (integers to
-batches), `masking` (batches to the masked-language-modelling task). Images: `digits`
-(the data set that ships), `augmentation`.
+batches), `masking` (batches to the masked-language-modelling task), `packing` (documents to rows
+of one length). Images: `digits` (the data set that ships), `augmentation`.
 """
 
 from minift.data.added_tokens import AddedToken
@@ -15,6 +15,7 @@ from minift.data.digits import Digits, load_digits
 from minift.data.glosses import Glosses, draw_labelled, load_glosses
 from minift.data.loader import BucketSampler, DataLoader
 from minift.data.masking import MaskingCollator, mask_tokens
+from minift.data.packing import Blocks, pack
 from minift.data.splits import k_folds, train_test_split
 from minift.data.tables import Table, open_table, read_csv
 from minift.data.wordpiece import WordPieceTokenizer
@@ -24,6 +25,7 @@ __all__ = [
     "ArrayDataset",
     "Augmentation",
     "BPETokenizer",
+    "Blocks",
     "BucketSampler",
     "DataLoader",
     "Dataset",
@@ -40,6 +42,7 @@ __all__ = [
     "load_glosses",
     "mask_tokens",
     "open_table",
+    "pack",
     "read_csv",
     "train_test_split",
 ]
