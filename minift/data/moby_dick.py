@@ -28,7 +28,7 @@ class MobyDick:
 
 
 def load_moby_dick() -> MobyDick:
-    """Read the shipped file (a tenth of a second). Raises ValueError if it is not the file that was shipped."""
+    """Read the shipped file, in about 0.1 s. Raises ValueError if it is not what was shipped."""
     import bz2  # on use: a Python built without libbz2 must still be able to import minift
 
     packed = MOBY_DICK_FILE.read_bytes()
