@@ -1,10 +1,11 @@
 """Data: from text files to batches of integers.
 
 Everything here is NumPy and the standard library; no file knows about Tensors or models. In
-reading order: `tables` (files to columns), `splits` (who is tested on what), `glosses` (the data
-set that ships), `wordpiece` and `bpe` (text to integers), `datasets` and `loader` (integers to
-batches), `masking` (batches to the masked-language-modelling task). Images: `digits`
-(the data set that ships), `augmentation`.
+reading order: `tables` (files to columns), `splits` (who is tested on what), `glosses` (the
+definitions that ship) and `moby_dick` (the prose that ships), `wordpiece` and `bpe` (text to
+integers), `datasets` and `loader` (integers to batches), `masking` (batches to the
+masked-language-modelling task), `packing` (documents to rows of one length). Images: `digits` (the
+ones that ship), `augmentation`.
 """
 
 from minift.data.added_tokens import AddedToken
@@ -15,6 +16,8 @@ from minift.data.digits import Digits, load_digits
 from minift.data.glosses import Glosses, draw_labelled, load_glosses
 from minift.data.loader import BucketSampler, DataLoader
 from minift.data.masking import MaskingCollator, mask_tokens
+from minift.data.moby_dick import MobyDick, load_moby_dick
+from minift.data.packing import Blocks, pack
 from minift.data.splits import k_folds, train_test_split
 from minift.data.tables import Table, open_table, read_csv
 from minift.data.wordpiece import WordPieceTokenizer
@@ -24,12 +27,14 @@ __all__ = [
     "ArrayDataset",
     "Augmentation",
     "BPETokenizer",
+    "Blocks",
     "BucketSampler",
     "DataLoader",
     "Dataset",
     "Digits",
     "Glosses",
     "MaskingCollator",
+    "MobyDick",
     "Table",
     "TokenDataset",
     "WordPieceTokenizer",
@@ -38,8 +43,10 @@ __all__ = [
     "k_folds",
     "load_digits",
     "load_glosses",
+    "load_moby_dick",
     "mask_tokens",
     "open_table",
+    "pack",
     "read_csv",
     "train_test_split",
 ]

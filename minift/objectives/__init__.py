@@ -3,13 +3,14 @@
 from minift.objectives.adversarial import NonSaturating, TwoPlayerStep, Wasserstein
 from minift.objectives.classification import Classification
 from minift.objectives.contrastive import Contrastive, nt_xent
-from minift.objectives.language import MaskedLM
+from minift.objectives.language import CausalLM, MaskedLM
 from minift.objectives.multilabel import MultiLabel
 from minift.objectives.reconstruction import Denoising, Reconstruction
 from minift.objectives.regression import Regression
 from minift.objectives.vae import EvidenceLowerBound
 
 __all__ = [
+    "CausalLM",
     "Classification",
     "Contrastive",
     "Denoising",

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+import numpy as np
+
+from minift import ops
 from minift.autograd import op
 from minift.backend import Array
 from minift.tensor import Tensor
@@ -17,6 +20,12 @@ Log: TypeAlias = dict[str, float | Tensor]
 def number(x: Tensor) -> float | Tensor:
     """A Tensor of one value as the log holds it."""
     return x.item() if x.device == "cpu" else x.detach()
+
+
+def perplexity(loss: Tensor) -> float | Tensor:
+    """exp of a mean negative log-likelihood in nats; inf where that overflows."""
+    with np.errstate(over="ignore"):
+        return number(ops.exp(loss.detach()))
 
 
 def accuracy(scores: Tensor, target: Array) -> float | Tensor:

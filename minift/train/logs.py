@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from minift.kernels import numbers
+from minift.metrics import perplexity
 from minift.tensor import Tensor
 
 Log = dict[str, Any]
@@ -24,13 +25,16 @@ def read_log(log: Mapping[Any, Any]) -> dict[Any, Any]:
 def mean_log(logs: Sequence[Log]) -> dict[str, float]:
     """Means of the batches' numbers, weighted by `count`, which itself is summed.
 
-    The loss is weighted by what it was divided by, so that it is the loss of all batches as one.
+    The loss is weighted by what it was divided by, so that it is the loss of all batches as one;
+    perplexity is exp of that loss, not a mean.
     """
     total = sum(log["count"] for log in logs)
     divided = sum(map(divisor, logs))
     names = [name for name in logs[0] if name not in ("loss", "count", DIVISOR)]
     means = {name: sum(log[name] * log["count"] for log in logs) / total for name in names}
     loss = sum(log["loss"] * divisor(log) for log in logs) / divided
+    if "perplexity" in means:
+        means["perplexity"] = perplexity(loss)
     return {"loss": loss, **means, "count": total}
 
 
