@@ -48,7 +48,7 @@ def moved(model, before):
     return [
         part
         for part in parts
-        if any(not np.array_equal(now[n], before[n]) for n in now if n.startswith(part))
+        if any(not np.array_equal(now[n], before[n]) for n in before if n.startswith(part))
     ]
 
 

@@ -1,11 +1,12 @@
 """Fine-tuning: which weights of a pre-trained model move, at what rate, and when.
 
 A strategy is data: parameter groups for the optimizer, callbacks for the trainer. Read
-`layers.py` (what is deep in a model), then `strategies.py`, then `features.py`.
+`layers.py` (what is deep in a model), then `strategies.py`, `low_rank.py` and `features.py`.
 """
 
 from minift.finetune.features import Head, extract_features
 from minift.finetune.layers import layers_of, layerwise_lr
+from minift.finetune.low_rank import LoRA
 from minift.finetune.strategies import (
     GradualUnfreezing,
     Strategy,
@@ -13,11 +14,13 @@ from minift.finetune.strategies import (
     full,
     gradual_unfreezing,
     head_only,
+    lora,
 )
 
 __all__ = [
     "GradualUnfreezing",
     "Head",
+    "LoRA",
     "Strategy",
     "discriminative",
     "extract_features",
@@ -26,4 +29,5 @@ __all__ = [
     "head_only",
     "layers_of",
     "layerwise_lr",
+    "lora",
 ]

@@ -1,4 +1,4 @@
-"""Four strategies, from the one that moves least to those that move all.
+"""Five strategies, from the one that moves least to those that move all.
 
     strategy = head_only(model, lr=1e-3)
     optimizer = adamw(strategy.param_groups, lr=1e-3, weight_decay=0.01)
@@ -13,7 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from minift.finetune.layers import layers_of, layerwise_lr
+from minift.finetune.layers import layers_of, layerwise_lr, train_only
+from minift.finetune.low_rank import LoRA, adapter_names
 from minift.nn import Module
 from minift.train import Callback, Trainer
 
@@ -30,6 +31,24 @@ def head_only(model: Module, lr: float) -> Strategy:
     """Freeze all but the head: the body gives features, as fixed as any others."""
     train_only(model, layers_of(model)[-1])
     return Strategy(layerwise_lr(model, lr, decay=1.0)[:1])
+
+
+def lora(
+    model: Module, lr: float, head_lr: float | None = None, adapter: LoRA | None = None
+) -> Strategy:
+    """Freeze the body, move small matrices beside its own, and the head (Hu et al. 2021).
+
+    `adapter` says which and how large; `LoRA.merge` turns the model into an ordinary one again.
+    """
+    (adapter or LoRA()).apply(model)
+    parameters = dict(model.named_parameters())
+    groups = [
+        (layers_of(model)[-1], lr if head_lr is None else head_lr),
+        (adapter_names(model), lr),
+    ]
+    return Strategy(
+        [{"params": [parameters[name] for name in names], "lr": rate} for names, rate in groups]
+    )
 
 
 def full(model: Module, lr: float, head_lr: float | None = None) -> Strategy:
@@ -76,10 +95,3 @@ class GradualUnfreezing(Callback):
     def on_epoch_start(self, trainer: Trainer) -> None:
         count = 1 + trainer.epoch // self.epochs_per_layer
         train_only(trainer.model, [name for layer in self.layers[-count:] for name in layer])
-
-
-def train_only(model: Module, names: list[str]) -> None:
-    """Freeze every parameter but those of these paths."""
-    model.freeze()
-    for name in names:
-        model.unfreeze(name)
