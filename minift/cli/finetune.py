@@ -18,7 +18,7 @@ from minift.cli.arguments import (
     whole,
 )
 
-STRATEGIES = ("full", "head", "gradual", "discriminative")
+STRATEGIES = ("full", "head", "gradual", "discriminative", "lora")
 TASKS = ("classification", "multilabel", "regression")
 
 

@@ -25,6 +25,7 @@ from minift.jobs import words
 from minift.jobs.classifiers import rescale_head
 from minift.jobs.judging import judge
 from minift.jobs.plan import Options, Plan, prepare
+from minift.jobs.recipe import ADAPTER
 from minift.jobs.tasks import RegressionTask
 from minift.nn import Module
 from minift.train import (
@@ -52,6 +53,9 @@ def run(plan: Plan, command: Sequence[str] = ()) -> dict[str, Any]:
     started = time.perf_counter()
     stopping, history = train(plan)
     seconds = time.perf_counter() - started
+    if plan.recipe.strategy == "lora":
+        ADAPTER.save(plan.classifier.model, output / "adapter")
+        ADAPTER.merge(plan.classifier.model)
     plan.classifier.save(output / "model")
     results = judge(plan, stopping, history, seconds)
     run_folder.write_json(output / "metrics.json", results)

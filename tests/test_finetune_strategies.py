@@ -1,0 +1,48 @@
+"""`minift finetune` with the strategies, losses and remedies that its options choose."""
+
+import json
+
+import numpy as np
+import pytest
+from finetune_cases import finetune, pretrained, reviews, sentences
+
+import minift as mf
+from minift.finetune import LoRA
+from minift.jobs.classifiers import open_classifier
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return pretrained(tmp_path_factory.mktemp("base"))
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    return reviews(tmp_path_factory.mktemp("data") / "reviews.csv")
+
+
+def loaded(file):
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+# ------------------------------------------------------------------------------------------ LoRA
+
+
+def test_lora_leaves_a_merged_model_and_an_adapter_that_gives_the_same(
+    capsys, tmp_path, model, table
+):
+    finetune(capsys, model, table, tmp_path / "out", "--strategy", "lora", "--epochs", "4")
+    merged = open_classifier(tmp_path / "out").model
+    base = mf.models.AutoModelForSequenceClassification.from_pretrained(model, num_labels=2)
+    before = base.state_dict()
+    moved = {n for n, a in merged.state_dict().items() if not np.array_equal(a, before[n])}
+    body = {name for name in moved if name.startswith(("bert.encoder", "bert.embeddings"))}
+    assert body == {
+        f"bert.encoder.layer.{i}.attention.self.{part}.weight"
+        for i in (0, 1)
+        for part in ("query", "value")
+    }
+    LoRA.load(base, tmp_path / "out" / "adapter")
+    batch = merged.tokenizer([text for text, _ in sentences(8)])
+    with mf.no_grad():
+        np.testing.assert_array_equal(base(**batch).numpy(), merged(**batch).numpy())
