@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from finetune_cases import finetune, pretrained, reviews, sentences
+from finetune_cases import finetune, mistake, pretrained, reviews, sentences
 
 import minift as mf
 from minift.finetune import LoRA
@@ -46,3 +46,31 @@ def test_lora_leaves_a_merged_model_and_an_adapter_that_gives_the_same(
     batch = merged.tokenizer([text for text, _ in sentences(8)])
     with mf.no_grad():
         np.testing.assert_array_equal(base(**batch).numpy(), merged(**batch).numpy())
+
+
+# ----------------------------------------------------------------------------------------- L2-SP
+
+
+def test_l2_sp_keeps_the_body_near_its_start(capsys, tmp_path, model, table):
+    before = mf.models.AutoModelForSequenceClassification.from_pretrained(model).state_dict()
+    distance = {}
+    for strength in ("0.001", "10"):
+        output = tmp_path / strength
+        finetune(capsys, model, table, output, "--l2-sp", strength, "--epochs", "4")
+        after = open_classifier(output).model.state_dict()
+        names = [n for n in after if n.startswith(("bert.encoder", "bert.embeddings"))]
+        distance[strength] = sum(float(((after[n] - before[n]) ** 2).sum()) for n in names)
+        assert loaded(output / "run.json")["options"]["l2_sp"] == float(strength)
+    assert 0 < distance["10"] < 0.2 * distance["0.001"]
+
+
+@pytest.mark.parametrize("strategy", ["head", "lora"])
+def test_a_body_that_never_moves_cannot_be_pulled(capsys, tmp_path, model, table, strategy):
+    said = mistake(
+        capsys, "finetune", "--model", model, "--data", table, "--text", "text", "--label", "label",
+        "--output", tmp_path / "out", "--l2-sp", "0.1", "--strategy", strategy,
+    )  # fmt: skip
+    assert said == (
+        f"finetune: --l2-sp pulls the body back, which --strategy {strategy} never moves; leave "
+        f"it out"
+    )

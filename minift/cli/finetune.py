@@ -56,6 +56,8 @@ def add(commands: Any) -> None:
            help="share of the rows that is only for the final numbers (0.1)")  # fmt: skip
     option("--class-weight", choices=("none", "balanced"), default="none",
            help="balanced: every class counts the same, however rare")  # fmt: skip
+    option("--l2-sp", type=positive, metavar="X",
+           help="pull the body back to its pre-trained weights this strongly (0.01, say)")  # fmt: skip
     option("--seed", type=whole, default=0, metavar="N", help="of split, head and order (0)")
     add_device(command)
     command.set_defaults(run=run)
@@ -81,6 +83,7 @@ def run(options: argparse.Namespace) -> int:
         val_split=options.val_split,
         test_split=options.test_split,
         balanced=options.class_weight == "balanced",
+        l2_sp=options.l2_sp,
         seed=options.seed,
         device=options.device,
         overwrite=options.overwrite,

@@ -1,10 +1,12 @@
 """Fine-tuning: which weights of a pre-trained model move, at what rate, and when.
 
 A strategy is data: parameter groups for the optimizer, callbacks for the trainer. Read
-`layers.py` (what is deep in a model), then `strategies.py`, `low_rank.py` and `features.py`.
+`layers.py` (what is deep in a model), then `strategies.py`, then what goes
+with them: `low_rank.py`, `l2_sp.py`, `features.py`.
 """
 
 from minift.finetune.features import Head, extract_features
+from minift.finetune.l2_sp import L2SP, l2_sp
 from minift.finetune.layers import layers_of, layerwise_lr
 from minift.finetune.low_rank import LoRA
 from minift.finetune.strategies import (
@@ -18,6 +20,7 @@ from minift.finetune.strategies import (
 )
 
 __all__ = [
+    "L2SP",
     "GradualUnfreezing",
     "Head",
     "LoRA",
@@ -27,6 +30,7 @@ __all__ = [
     "full",
     "gradual_unfreezing",
     "head_only",
+    "l2_sp",
     "layers_of",
     "layerwise_lr",
     "lora",

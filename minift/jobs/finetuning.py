@@ -38,6 +38,7 @@ from minift.train import (
     adamw,
 )
 from minift.train.machine import machine
+from minift.train.trainer import Objective
 
 __all__ = ["Options", "Plan", "prepare", "run"]
 
@@ -84,10 +85,12 @@ def record_of(plan: Plan, command: Sequence[str]) -> dict[str, Any]:
 def train(plan: Plan) -> tuple[EarlyStopping | None, History]:
     """Fine-tune the classifier in the plan; afterwards it has the weights of its best epoch."""
     task, model = plan.classifier.task, plan.classifier.model
-    objective = task.objective(plan.targets[plan.parts.train], plan.options.balanced)
+    objective: Objective = task.objective(plan.targets[plan.parts.train], plan.options.balanced)
     if plan.kept_head and isinstance(task, RegressionTask):
         rescale_head(model, 1 / task.deviation, -task.mean / task.deviation)
     strategy = plan.recipe.prepare(model)
+    if plan.options.l2_sp is not None:
+        strategy, objective = finetune.l2_sp(model, strategy, objective, plan.options.l2_sp)
     validates = len(plan.parts.validation) > 0
     stopping = EarlyStopping(plan.recipe.patience) if validates else None
     learner, train_part, validation_part = data_of(plan)

@@ -14,7 +14,7 @@ from minift.jobs import folder as run_folder
 from minift.jobs.classifiers import Classifier, open_for_training
 from minift.jobs.examples import Examples, read_examples
 from minift.jobs.parts import Parts, split
-from minift.jobs.recipe import STRATEGIES, Recipe, choose_recipe
+from minift.jobs.recipe import FROZEN_BODY, STRATEGIES, Recipe, choose_recipe
 from minift.jobs.tasks import TASKS
 from minift.train import choose_device
 
@@ -40,6 +40,7 @@ class Options:
     val_split: float = 0.1
     test_split: float = 0.1
     balanced: bool = False
+    l2_sp: float | None = None
     seed: int = 0
     device: str = "auto"
     overwrite: bool = False
@@ -104,6 +105,11 @@ def check_options(options: Options) -> None:
     ):
         if value not in known:
             raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
+    if options.l2_sp is not None and options.strategy in FROZEN_BODY:
+        raise ValueError(
+            f"--l2-sp pulls the body back, which --strategy {options.strategy} never moves; leave "
+            f"it out"
+        )
     shares = options.val_split, options.test_split
     if min(shares) < 0 or sum(shares) >= 1:
         raise ValueError(

@@ -22,6 +22,7 @@ from minift import finetune
 from minift.models import BertForSequenceClassification
 
 STRATEGIES = ("full", "head", "gradual", "discriminative", "lora")
+FROZEN_BODY = ("head", "lora")
 LR = {"full": 3e-5, "discriminative": 1e-4, "gradual": 1e-4, "lora": 5e-4, "head": 3e-3}
 HEAD_FACTOR = 10.0  # a head that starts from nothing, against a body that only adapts
 DECAY = 0.8
