@@ -9,6 +9,8 @@ from finetune_cases import finetune, mistake, pretrained, reviews, sentences
 import minift as mf
 from minift.finetune import LoRA
 from minift.jobs.classifiers import open_classifier
+from minift.jobs.recipe import SCHEDULES
+from minift.train.records import read_records
 
 
 @pytest.fixture(scope="module")
@@ -74,3 +76,47 @@ def test_a_body_that_never_moves_cannot_be_pulled(capsys, tmp_path, model, table
         f"finetune: --l2-sp pulls the body back, which --strategy {strategy} never moves; leave "
         f"it out"
     )
+
+
+# ---------------------------------------------------------------------- schedules and unfreezing
+
+
+@pytest.mark.parametrize(
+    ("name", "peak_at"), [("one_cycle", 0.3), ("slanted_triangular", 0.1), ("cosine", 0.1)]
+)
+def test_the_schedule_sets_the_rate_of_every_step(capsys, tmp_path, model, table, name, peak_at):
+    finetune(capsys, model, table, tmp_path / "out", "--schedule", name)
+    factors = [
+        r["lr_factor"] for r in read_records(tmp_path / "out" / "train.jsonl") if "lr_factor" in r
+    ]
+    schedule, share = SCHEDULES[name]
+    total = len(factors)
+    assert factors == [schedule(step, total, int(share * total)) for step in range(total)]
+    assert np.argmax(factors) == pytest.approx(peak_at * total, abs=1)
+
+
+def test_gradual_unfreezing_may_wait_for_a_stall(capsys, tmp_path, model, table):
+    finetune(
+        capsys, model, table, tmp_path / "out", "--strategy", "gradual", "--unfreeze", "stall",
+        "--epochs", "12",
+    )  # fmt: skip
+    assert loaded(tmp_path / "out" / "run.json")["recipe"]["unfreeze"] == "stall"
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--strategy", "full"], "--unfreeze says when --strategy gradual thaws a layer, "
+         "--strategy full never does; leave it out"),
+        (["--strategy", "gradual", "--val-split", "0"],
+         "--unfreeze stall waits for the validation, which --val-split 0 leaves out"),
+    ],
+)  # fmt: skip
+def test_a_stall_that_can_never_be_seen_is_refused(
+    capsys, tmp_path, model, table, options, sentence
+):
+    said = mistake(
+        capsys, "finetune", "--model", model, "--data", table, "--text", "text", "--label", "label",
+        "--output", tmp_path / "out", "--unfreeze", "stall", *options,
+    )  # fmt: skip
+    assert said == f"finetune: {sentence}"

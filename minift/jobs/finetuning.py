@@ -25,7 +25,7 @@ from minift.jobs import words
 from minift.jobs.classifiers import rescale_head
 from minift.jobs.judging import judge
 from minift.jobs.plan import Options, Plan, prepare
-from minift.jobs.recipe import ADAPTER
+from minift.jobs.recipe import ADAPTER, SCHEDULES
 from minift.jobs.tasks import RegressionTask
 from minift.nn import Module
 from minift.train import (
@@ -124,10 +124,13 @@ def fit(trainer: Trainer) -> History:
 
 def config_of(plan: Plan) -> TrainConfig:
     """The Trainer's settings."""
+    schedule, warmup = SCHEDULES[plan.options.schedule]
     return TrainConfig(
         epochs=plan.recipe.epochs,
         batch_size=plan.recipe.batch_size,
         lr=plan.recipe.lr,
+        schedule=schedule,
+        warmup=warmup,
         seed=plan.options.seed,
         device=plan.device,
         output=plan.options.output,

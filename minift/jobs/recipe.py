@@ -15,13 +15,23 @@ do.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
 
 from minift import finetune
 from minift.models import BertForSequenceClassification
+from minift.optim import schedules
 
 STRATEGIES = ("full", "head", "gradual", "discriminative", "lora")
+UNFREEZING = ("epoch", "stall")  # when gradual unfreezing thaws the next layer
+SCHEDULES: dict[str, tuple[Callable[[int, int, int], float], float]] = {  # and its share of rising
+    "linear": (schedules.linear, 0.1),
+    "cosine": (schedules.cosine, 0.1),
+    "constant": (schedules.constant, 0.1),
+    "one_cycle": (schedules.one_cycle, 0.3),
+    "slanted_triangular": (schedules.slanted_triangular, 0.1),
+}
 FROZEN_BODY = ("head", "lora")
 LR = {"full": 3e-5, "discriminative": 1e-4, "gradual": 1e-4, "lora": 5e-4, "head": 3e-3}
 HEAD_FACTOR = 10.0  # a head that starts from nothing, against a body that only adapts
@@ -46,6 +56,7 @@ class Recipe:
     epochs: int
     batch_size: int
     patience: int | None
+    unfreeze: str = "epoch"
 
     def prepare(self, model: BertForSequenceClassification) -> finetune.Strategy:
         """Freeze and thaw what the strategy wants; its parameter groups and callbacks."""
@@ -55,7 +66,10 @@ class Recipe:
             return finetune.discriminative(model, self.lr, DECAY)
         if self.strategy == "gradual":
             per_layer = max(1, self.epochs // (len(finetune.layers_of(model)) + 1))
-            return finetune.gradual_unfreezing(model, self.lr, epochs_per_layer=per_layer)
+            stalled = 1 if self.unfreeze == "stall" else None
+            return finetune.gradual_unfreezing(
+                model, self.lr, epochs_per_layer=per_layer, patience=stalled
+            )
         if self.strategy == "lora":
             return finetune.lora(model, self.lr, adapter=ADAPTER)
         return finetune.head_only(model, self.lr)
@@ -68,6 +82,7 @@ def choose_recipe(
     lr: float | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
+    unfreeze: str = "epoch",
 ) -> Recipe:
     """What the user said, and the table above for the rest."""
     batch_size = batch_size or 32
@@ -79,4 +94,5 @@ def choose_recipe(
         epochs or min(max(wanted, least), most),
         batch_size,
         PATIENCE[strategy],
+        unfreeze,
     )
