@@ -48,7 +48,7 @@ def moved(model, before):
     return [
         part
         for part in parts
-        if any(not np.array_equal(now[n], before[n]) for n in now if n.startswith(part))
+        if any(not np.array_equal(now[n], before[n]) for n in before if n.startswith(part))
     ]
 
 
@@ -230,3 +230,88 @@ def test_features_are_what_the_classifier_gets(device):
         logits = model(**data.padded(np.array([i]))).numpy()[0]
         expected = features[i] @ model.classifier.weight.numpy().T + model.classifier.bias.numpy()
         np.testing.assert_allclose(logits, expected, atol=1e-5)
+
+
+# --------------------------------------------------------------------- thawing when it stalls
+
+
+def stalling(losses, patience, **settings):
+    """The layers that moved by each evaluation, if the validation losses are these."""
+    model = classifier()
+    before, seen, waiting = model.state_dict(), [], iter(losses)
+
+    class Losses(Callback):
+        def on_evaluate(self, trainer):
+            seen.append(moved(trainer.model, before))
+            trainer.history.evaluations[-1]["validation_loss"] = next(waiting)
+
+    strategy = finetune.gradual_unfreezing(model, lr=1e-2, patience=patience)
+    Trainer(
+        model,
+        texts(),
+        texts(),
+        objective=Classification(),
+        config=TrainConfig(epochs=len(losses), batch_size=6, device="cpu"),
+        optimizer=adamw(strategy.param_groups, lr=1e-2, weight_decay=0.01),
+        callbacks=[Losses(), *strategy.callbacks],
+        **settings,
+    ).fit()
+    return [len(parts) for parts in seen]
+
+
+def test_a_layer_thaws_when_validation_stalls():
+    assert stalling([5, 4, 3, 2, 1], patience=1) == [1, 1, 1, 1, 1]  # it never stalls
+    assert stalling([5, 5, 4, 4, 4, 4, 4], patience=1) == [1, 1, 2, 2, 3, 4, 4]
+    assert stalling([5, 6, 4, 5, 6, 5], patience=2) == [1, 1, 1, 1, 1, 2]
+    assert stalling([float("nan")] * 4, patience=1) == [1, 2, 3, 4]  # NaN is no better
+
+
+def test_thawing_by_stalling_wants_validation_data_and_a_patience():
+    model = classifier()
+    with pytest.raises(ValueError, match="patience must be 1 or more, got 0"):
+        finetune.gradual_unfreezing(model, lr=1e-2, patience=0)
+    strategy = finetune.gradual_unfreezing(model, lr=1e-2, patience=1)
+    with pytest.raises(ValueError, match="patience needs validation data, there are none"):
+        train(model, strategy)
+
+
+def test_a_layer_that_is_not_in_the_optimizer_is_refused_before_the_first_step():
+    model = classifier()
+    strategy = finetune.gradual_unfreezing(model, lr=1e-2)
+    strategy.param_groups = strategy.param_groups[:1]  # the head alone
+    with pytest.raises(ValueError, match=r"bert\.embed.* is to thaw but not in the optimizer"):
+        train(model, strategy)
+
+
+def test_a_resumed_run_thaws_where_the_uninterrupted_one_does():
+    callback = finetune.GradualUnfreezing(classifier(), patience=3)
+    callback.thawed, callback.waited = 2, 1
+    callback.best.improves({"step": 7, "validation_loss": 0.5})
+    other = finetune.GradualUnfreezing(classifier(), patience=3)
+    other.load_state_dict(callback.state_dict())
+    assert (other.thawed, other.waited, other.best.step, other.best.score) == (2, 1, 7, 0.5)
+
+
+def test_thawing_leaves_the_moments_of_what_already_trains_untouched():
+    """The head's Adam state after the step that thaws is that of a run in which nothing thaws."""
+    states = []
+    for epochs_per_layer in (1, 9):
+        model = classifier(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+        strategy = finetune.gradual_unfreezing(model, 1e-2, epochs_per_layer=epochs_per_layer)
+        optimizer = adamw(strategy.param_groups, lr=1e-2, weight_decay=0.01)
+        config = TrainConfig(steps=3, batch_size=6, device="cpu", max_grad_norm=None)
+        Trainer(
+            model, texts(), objective=Classification(), config=config, optimizer=optimizer,
+            callbacks=strategy.callbacks,
+        ).fit()  # fmt: skip  # step 3 is the first of epoch 1
+        trained = [p for group in optimizer.param_groups for p in group["params"]]
+        named = {id(p): name for name, p in model.named_parameters()}
+        states.append({named[id(p)]: s for p, s in zip(trained, optimizer.state)})
+    thawed, frozen = states
+    for name in ("classifier.weight", "classifier.bias"):
+        assert thawed[name]["step"] == frozen[name]["step"] == 3
+        for moment in ("exp_avg", "exp_avg_sq"):
+            np.testing.assert_array_equal(thawed[name][moment], frozen[name][moment])
+    new = f"{LAYER_1}.output.dense.weight"
+    assert thawed[new]["step"] == 1  # its own count: its bias correction starts here
+    assert frozen[new] == {}

@@ -183,7 +183,7 @@ def test_the_table_may_come_from_standard_input_as_json_lines(tmp_path, model):
 # --------------------------------------------------------------------------------- the strategies
 
 
-@pytest.mark.parametrize("strategy", ["full", "head", "gradual", "discriminative"])
+@pytest.mark.parametrize("strategy", ["full", "head", "gradual", "discriminative", "lora"])
 def test_every_strategy_trains_and_moves_what_it_should(capsys, tmp_path, model, table, strategy):
     finetune(capsys, model, table, tmp_path / "out", "--strategy", strategy, "--epochs", "4")
     before = mf.models.AutoModelForSequenceClassification.from_pretrained(model).state_dict()

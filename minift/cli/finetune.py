@@ -18,7 +18,9 @@ from minift.cli.arguments import (
     whole,
 )
 
-STRATEGIES = ("full", "head", "gradual", "discriminative")
+STRATEGIES = ("full", "head", "gradual", "discriminative", "lora")
+SCHEDULES = ("linear", "cosine", "constant", "one_cycle", "slanted_triangular")
+UNFREEZING = ("epoch", "stall")
 TASKS = ("classification", "multilabel", "regression")
 
 
@@ -56,6 +58,12 @@ def add(commands: Any) -> None:
            help="share of the rows that is only for the final numbers (0.1)")  # fmt: skip
     option("--class-weight", choices=("none", "balanced"), default="none",
            help="balanced: every class counts the same, however rare")  # fmt: skip
+    option("--schedule", choices=SCHEDULES, default=SCHEDULES[0],
+           help="how the learning rate rises and falls (linear)")  # fmt: skip
+    option("--unfreeze", choices=UNFREEZING, default=UNFREEZING[0],
+           help="--strategy gradual thaws a layer by epoch, or when validation stalls")  # fmt: skip
+    option("--l2-sp", type=positive, metavar="X",
+           help="pull the body to its pre-trained weights, this strongly (0.01)")  # fmt: skip
     option("--seed", type=whole, default=0, metavar="N", help="of split, head and order (0)")
     add_device(command)
     command.set_defaults(run=run)
@@ -81,6 +89,9 @@ def run(options: argparse.Namespace) -> int:
         val_split=options.val_split,
         test_split=options.test_split,
         balanced=options.class_weight == "balanced",
+        l2_sp=options.l2_sp,
+        schedule=options.schedule,
+        unfreeze=options.unfreeze,
         seed=options.seed,
         device=options.device,
         overwrite=options.overwrite,

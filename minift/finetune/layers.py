@@ -50,3 +50,10 @@ def layerwise_lr(model: Module, lr: float, decay: float) -> list[dict[str, Any]]
         {"params": [parameters[name] for name in layer], "lr": lr * decay**depth}
         for depth, layer in enumerate(reversed(layers_of(model)))
     ]
+
+
+def train_only(model: Module, names: list[str]) -> None:
+    """Freeze every parameter but those of these paths."""
+    model.freeze()
+    for name in names:
+        model.unfreeze(name)

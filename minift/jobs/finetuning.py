@@ -25,6 +25,7 @@ from minift.jobs import words
 from minift.jobs.classifiers import rescale_head
 from minift.jobs.judging import judge
 from minift.jobs.plan import Options, Plan, prepare
+from minift.jobs.recipe import ADAPTER, SCHEDULES
 from minift.jobs.tasks import RegressionTask
 from minift.nn import Module
 from minift.train import (
@@ -37,6 +38,7 @@ from minift.train import (
     adamw,
 )
 from minift.train.machine import machine
+from minift.train.trainer import Objective
 
 __all__ = ["Options", "Plan", "prepare", "run"]
 
@@ -52,6 +54,9 @@ def run(plan: Plan, command: Sequence[str] = ()) -> dict[str, Any]:
     started = time.perf_counter()
     stopping, history = train(plan)
     seconds = time.perf_counter() - started
+    if plan.recipe.strategy == "lora":
+        ADAPTER.save(plan.classifier.model, output / "adapter")
+        ADAPTER.merge(plan.classifier.model)
     plan.classifier.save(output / "model")
     results = judge(plan, stopping, history, seconds)
     run_folder.write_json(output / "metrics.json", results)
@@ -80,10 +85,12 @@ def record_of(plan: Plan, command: Sequence[str]) -> dict[str, Any]:
 def train(plan: Plan) -> tuple[EarlyStopping | None, History]:
     """Fine-tune the classifier in the plan; afterwards it has the weights of its best epoch."""
     task, model = plan.classifier.task, plan.classifier.model
-    objective = task.objective(plan.targets[plan.parts.train], plan.options.balanced)
+    objective: Objective = task.objective(plan.targets[plan.parts.train], plan.options.balanced)
     if plan.kept_head and isinstance(task, RegressionTask):
         rescale_head(model, 1 / task.deviation, -task.mean / task.deviation)
     strategy = plan.recipe.prepare(model)
+    if plan.options.l2_sp is not None:
+        strategy, objective = finetune.l2_sp(model, strategy, objective, plan.options.l2_sp)
     validates = len(plan.parts.validation) > 0
     stopping = EarlyStopping(plan.recipe.patience) if validates else None
     learner, train_part, validation_part = data_of(plan)
@@ -117,10 +124,13 @@ def fit(trainer: Trainer) -> History:
 
 def config_of(plan: Plan) -> TrainConfig:
     """The Trainer's settings."""
+    schedule, warmup = SCHEDULES[plan.options.schedule]
     return TrainConfig(
         epochs=plan.recipe.epochs,
         batch_size=plan.recipe.batch_size,
         lr=plan.recipe.lr,
+        schedule=schedule,
+        warmup=warmup,
         seed=plan.options.seed,
         device=plan.device,
         output=plan.options.output,

@@ -1,6 +1,7 @@
 """A run's folder: what lies in it, when it may be written, and what is written beside the model.
 
 model/                the Hugging Face folder
+adapter/              of LoRA: what was trained, without what it was trained beside
 run.json              the command, its options, data, machine
 train.jsonl           a line for each step and each evaluation
 metrics.json          what came of it
@@ -23,7 +24,7 @@ from minift import hub
 
 RUN = "run.json"
 OWN_FILES = (
-    "model", RUN, "train.jsonl", "metrics.json", "confusion.png", "predictions.png",
+    "model", "adapter", RUN, "train.jsonl", "metrics.json", "confusion.png", "predictions.png",
     "learning_curves.png", "worst_mistakes.csv",
 )  # fmt: skip
 

@@ -14,7 +14,14 @@ from minift.jobs import folder as run_folder
 from minift.jobs.classifiers import Classifier, open_for_training
 from minift.jobs.examples import Examples, read_examples
 from minift.jobs.parts import Parts, split
-from minift.jobs.recipe import STRATEGIES, Recipe, choose_recipe
+from minift.jobs.recipe import (
+    FROZEN_BODY,
+    SCHEDULES,
+    STRATEGIES,
+    UNFREEZING,
+    Recipe,
+    choose_recipe,
+)
 from minift.jobs.tasks import TASKS
 from minift.train import choose_device
 
@@ -40,6 +47,9 @@ class Options:
     val_split: float = 0.1
     test_split: float = 0.1
     balanced: bool = False
+    l2_sp: float | None = None
+    schedule: str = "linear"
+    unfreeze: str = "epoch"
     seed: int = 0
     device: str = "auto"
     overwrite: bool = False
@@ -91,6 +101,7 @@ def prepare(options: Options) -> Plan:
         options.lr,
         options.epochs,
         options.batch_size,
+        options.unfreeze,
     )
     lengths = classifier.lengths(examples.texts, examples.pairs)
     return Plan(options, examples, targets, parts, classifier, kept_head, recipe, device, lengths)
@@ -101,9 +112,25 @@ def check_options(options: Options) -> None:
     for name, value, known in (
         ("strategy", options.strategy, STRATEGIES),
         ("task", options.task, tuple(TASKS)),
+        ("schedule", options.schedule, tuple(SCHEDULES)),
+        ("unfreeze", options.unfreeze, UNFREEZING),
     ):
         if value not in known:
             raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
+    if options.l2_sp is not None and options.strategy in FROZEN_BODY:
+        raise ValueError(
+            f"--l2-sp pulls the body back, which --strategy {options.strategy} never moves; leave "
+            f"it out"
+        )
+    if options.unfreeze != UNFREEZING[0] and options.strategy != "gradual":
+        raise ValueError(
+            f"--unfreeze says when --strategy gradual thaws a layer, --strategy {options.strategy} "
+            f"never does; leave it out"
+        )
+    if options.unfreeze == "stall" and not options.val_split:
+        raise ValueError(
+            "--unfreeze stall waits for the validation, which --val-split 0 leaves out"
+        )
     shares = options.val_split, options.test_split
     if min(shares) < 0 or sum(shares) >= 1:
         raise ValueError(
