@@ -29,7 +29,7 @@ from minift.train.records import read_records
 
 FILES = {
     "model", "run.json", "train.jsonl", "metrics.json", "confusion.png", "learning_curves.png",
-    "worst_mistakes.csv",
+    "worst_mistakes.csv", "checkpoints",
 }  # fmt: skip
 
 
@@ -381,7 +381,10 @@ def test_ctrl_c_exits_130_and_leaves_whole_files(tmp_path, model, table):
     child.send_signal(signal.SIGINT)
     err = child.communicate(timeout=60)[1]
     assert child.returncode == 130, err
-    assert f"interrupted; {tmp_path / 'out'} holds: run.json, train.jsonl" in err
+    out = tmp_path / "out"
+    assert (
+        f"interrupted; {out} holds: run.json, train.jsonl; go on with: minift finetune --re" in err
+    )
     assert "Traceback" not in err
     assert loaded(tmp_path / "out" / "run.json")["minift"]
     assert read_records(log)

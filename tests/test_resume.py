@@ -17,7 +17,7 @@ import pytest
 
 from minift import checkpoint, nn
 from minift.backend import random
-from minift.data import ArrayDataset
+from minift.data import ArrayDataset, DataLoader
 from minift.tensor import Tensor
 from minift.train import Callback, Checkpoint, TrainConfig, Trainer
 
@@ -135,6 +135,23 @@ def test_a_run_that_ends_at_any_step_goes_on_bit_for_bit_across_every_unfreezing
         assert trainer.step == step - 1
         assert interrupted.digest(fitted(trainer)) == uninterrupted[0]
         assert (folder / "train.jsonl").read_text() == uninterrupted[2]
+
+
+def test_validation_batches_that_are_shuffled_come_in_the_order_of_the_uninterrupted_run(tmp_path):
+    """The order changes the last digit of a mean over batches."""
+
+    def build(folder, step=None):
+        trainer = interrupted.build(folder, every=1)
+        x = np.random.default_rng(3).normal(size=(23, 6)).astype(np.float32)
+        held = ArrayDataset(x=x, labels=(x[:, 0] > 0).astype(np.int64))
+        trainer.validation = DataLoader(held, batch_size=2, shuffle=True, seed=1)
+        trainer.callbacks.append(CrashAt(step))
+        return trainer
+
+    whole = interrupted.digest(fitted(build(tmp_path / "whole")))
+    with pytest.raises(CrashError):
+        build(tmp_path / "run", step=22).fit()
+    assert interrupted.digest(fitted(build(tmp_path / "run").resume(tmp_path / "run"))) == whole
 
 
 def test_on_every_device_a_resumed_run_is_the_uninterrupted_one(tmp_path, device):
@@ -311,6 +328,23 @@ def test_other_data_other_rates_and_other_callbacks_are_refused(tmp_path):
 def test_without_a_checkpoint_there_is_nothing_to_resume(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"checkpoints holds no checkpoint to go on from"):
         interrupted.build(tmp_path).resume(tmp_path)
+
+
+def test_by_the_clock_only_the_last_checkpoint_is_sure_to_be_there(tmp_path, monkeypatch):
+    from minift.train import checkpoints
+
+    clock = iter(range(0, 10_000, 50))  # seconds; it is read once a step and once a checkpoint
+    monkeypatch.setattr(checkpoints.time, "monotonic", lambda: next(clock))
+    saved = []
+    monkeypatch.setattr(checkpoints.checkpoint, "save", lambda _, step, state: saved.append(step))
+    small(tmp_path, [9, 5, 3, 6, 7, 3, 8, 8, 8, 8], every=None, minutes=2, metric=None).fit()
+    assert saved == [3, 6, 9, 10]
+
+
+@pytest.mark.parametrize("settings", [{}, {"every": 1, "minutes": 1}, {"minutes": -1}])
+def test_steps_or_minutes_are_asked_for(tmp_path, settings):
+    with pytest.raises(ValueError, match=r"Checkpoint: give every \(steps\) or minutes \(0 or"):
+        Checkpoint(tmp_path, **settings)
 
 
 @pytest.mark.parametrize("settings", [{"every": 0}, {"every": 1, "keep": 0}])

@@ -6,6 +6,7 @@ Not here: any command. Each has a file of its own; `minift/cli/__init__.py` list
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -56,6 +57,14 @@ def positive(word: str) -> float:
     return number
 
 
+def not_negative(word: str) -> float:
+    """A finite number of at least 0."""
+    number = real(word)
+    if not 0 <= number < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number of at least 0, got {word!r}")
+    return number
+
+
 def share(word: str) -> float:
     """A number in [0, 1)."""
     number = real(word)
@@ -77,6 +86,37 @@ def folder(word: str) -> Path:
     if not word.strip() or "\0" in word:
         raise argparse.ArgumentTypeError(f"must name a folder, got {word!r}")
     return Path(word)
+
+
+class Resume(argparse.Action):
+    """`--resume DIR` stands alone: what else there is to say was said when the run began."""
+
+    def __call__(self, parser: Any, namespace: Any, value: Any, option: Any = None) -> None:
+        for action in parser._actions:
+            action.required = False
+        setattr(namespace, self.dest, value)
+
+
+def add_resume(command: argparse.ArgumentParser) -> None:
+    """`--resume DIR`, the same for every command that trains."""
+    command.add_argument(
+        "--resume", action=Resume, type=folder, metavar="DIR",
+        help="go on exactly where the killed run in DIR stopped; stands alone",
+    )  # fmt: skip
+    command.add_argument(
+        "--checkpoint-minutes", type=not_negative, default=2.0, metavar="X",
+        help="save the run every X minutes, for --resume (2; 0: after every step)",
+    )  # fmt: skip
+
+
+def check_resume_alone(words: Sequence[str]) -> None:
+    """Raise MistakeError if a command ("minift", its name, ...) says more than --resume DIR."""
+    said = [word.partition("=")[0] for word in words[2:] if word.startswith("--")]
+    more = [word for word in said if word != "--resume"]
+    if more:
+        raise MistakeError(
+            f"{words[1]}: --resume goes on with the run as it was begun, so leave out {more[0]}"
+        )
 
 
 def add_device(command: argparse.ArgumentParser) -> None:

@@ -11,6 +11,8 @@ from minift.cli.arguments import (
     EXIT_INTERRUPTED,
     MistakeError,
     add_device,
+    add_resume,
+    check_resume_alone,
     count,
     folder,
     positive,
@@ -33,7 +35,8 @@ def add(commands: Any) -> None:
             "Fine-tune a pre-trained model on a table of texts and labels, keep the weights of\n"
             "its best epoch, judge them on rows that had no say in anything, beside naive Bayes.\n"
             "The table is CSV (separated by , ; tab or |) or JSON lines, in UTF-8; - reads\n"
-            "standard input. Labels of --task multilabel are separated by ; or | in their cell."
+            "standard input. Labels of --task multilabel are separated by ; or | in their cell.\n"
+            "A run that was killed goes on with: minift finetune --resume DIR"
         ),
     )
     option = command.add_argument
@@ -65,6 +68,7 @@ def add(commands: Any) -> None:
     option("--l2-sp", type=positive, metavar="X",
            help="pull the body to its pre-trained weights, this strongly (0.01)")  # fmt: skip
     option("--seed", type=whole, default=0, metavar="N", help="of split, head and order (0)")
+    add_resume(command)
     add_device(command)
     command.set_defaults(run=run)
 
@@ -73,33 +77,13 @@ def run(options: argparse.Namespace) -> int:
     """Fine-tune; Ctrl-C leaves whole files and says where."""
     from minift.jobs import finetuning
 
-    asked = finetuning.Options(
-        data=options.data,
-        text=options.text,
-        label=options.label,
-        model=options.model,
-        output=options.output,
-        text_pair=options.text_pair,
-        strategy=options.strategy,
-        task=options.task,
-        epochs=options.epochs,
-        batch_size=options.batch_size,
-        lr=options.lr,
-        max_length=options.max_length,
-        val_split=options.val_split,
-        test_split=options.test_split,
-        balanced=options.class_weight == "balanced",
-        l2_sp=options.l2_sp,
-        schedule=options.schedule,
-        unfreeze=options.unfreeze,
-        seed=options.seed,
-        device=options.device,
-        overwrite=options.overwrite,
-    )
     try:
-        plan = finetuning.prepare(asked)
+        plan = plan_of(options)
     except (ValueError, RuntimeError, OSError) as error:
         raise MistakeError(f"finetune: {error}") from None
+    if plan is None:
+        print(f"{options.resume} holds a finished run: its numbers are in metrics.json")
+        return 0
     try:
         finetuning.run(plan, options.command)
         return 0
@@ -109,6 +93,46 @@ def run(options: argparse.Namespace) -> int:
         raise
     except (OSError, RuntimeError) as error:  # a full disk, a rate that was too high
         reason, code = f"finetune: {error}", EXIT_FAILURE
-    written = ", ".join(sorted(path.name for path in asked.output.iterdir())) or "nothing yet"
-    print(f"\nminift: {reason}; {asked.output} holds: {written}", file=sys.stderr)
+    output = plan.options.output
+    written = ", ".join(sorted(path.name for path in output.iterdir())) or "nothing yet"
+    print(
+        f"\nminift: {reason}; {output} holds: {written}; go on with: minift finetune --resume "
+        f"{output}",
+        file=sys.stderr,
+    )
     return code
+
+
+def plan_of(options: argparse.Namespace) -> Any:
+    """The plan of a new run or of the one that goes on; None if that one is finished."""
+    from minift.jobs import finetuning
+
+    if options.resume is not None:
+        check_resume_alone(options.command)
+        return finetuning.prepare_again(options.resume)
+    return finetuning.prepare(
+        finetuning.Options(
+            data=options.data,
+            text=options.text,
+            label=options.label,
+            model=options.model,
+            output=options.output,
+            text_pair=options.text_pair,
+            strategy=options.strategy,
+            task=options.task,
+            epochs=options.epochs,
+            batch_size=options.batch_size,
+            lr=options.lr,
+            max_length=options.max_length,
+            val_split=options.val_split,
+            test_split=options.test_split,
+            balanced=options.class_weight == "balanced",
+            l2_sp=options.l2_sp,
+            schedule=options.schedule,
+            unfreeze=options.unfreeze,
+            seed=options.seed,
+            device=options.device,
+            checkpoint_minutes=options.checkpoint_minutes,
+            overwrite=options.overwrite,
+        )
+    )

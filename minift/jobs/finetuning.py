@@ -6,6 +6,7 @@
 
 `prepare` finds every mistake that can be found and writes nothing; `run` trains, keeps the weights
 of the best epoch, judges them once on rows that had no say in anything, and writes the folder.
+A run that was killed goes on after `prepare_again(folder)` (`resuming.py`).
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from typing import Any
 import numpy as np
 
 import minift
-from minift import finetune
-from minift.data import ArrayDataset, BucketSampler, DataLoader, TokenDataset
+from minift import finetune, hub
+from minift.data import ArrayDataset, BucketSampler, DataLoader, Table, TokenDataset
 from minift.jobs import folder as run_folder
-from minift.jobs import words
+from minift.jobs import resuming, words
 from minift.jobs.classifiers import rescale_head
 from minift.jobs.judging import judge
-from minift.jobs.plan import Options, Plan, prepare
+from minift.jobs.plan import JOB, Options, Plan, prepare, prepare_again
 from minift.jobs.recipe import ADAPTER, SCHEDULES
 from minift.jobs.tasks import RegressionTask
 from minift.nn import Module
@@ -40,7 +41,7 @@ from minift.train import (
 from minift.train.machine import machine
 from minift.train.trainer import Objective
 
-__all__ = ["Options", "Plan", "prepare", "run"]
+__all__ = ["Options", "Plan", "prepare", "prepare_again", "run"]
 
 
 def run(plan: Plan, command: Sequence[str] = ()) -> dict[str, Any]:
@@ -48,9 +49,7 @@ def run(plan: Plan, command: Sequence[str] = ()) -> dict[str, Any]:
     output = plan.options.output
     for line in words.announce(plan):
         print(line, flush=True)
-    run_folder.clear(output)
-    record = record_of(plan, command)
-    run_folder.write_json(output / run_folder.RUN, record)
+    record = begin(plan, command) if plan.record is None else go_on(plan, plan.record)
     started = time.perf_counter()
     stopping, history = train(plan)
     seconds = time.perf_counter() - started
@@ -59,25 +58,40 @@ def run(plan: Plan, command: Sequence[str] = ()) -> dict[str, Any]:
         ADAPTER.merge(plan.classifier.model)
     plan.classifier.save(output / "model")
     results = judge(plan, stopping, history, seconds)
-    run_folder.write_json(output / "metrics.json", results)
     run_folder.write_json(output / run_folder.RUN, {**record, "seconds": round(seconds, 2)})
+    run_folder.write_json(output / run_folder.METRICS, results)  # last: now the run is finished
     print("\n" + words.conclude(plan, results))
     return results
 
 
+def begin(plan: Plan, command: Sequence[str]) -> dict[str, Any]:
+    """A new run's folder, with its record."""
+    record = record_of(plan, command)
+    run_folder.clear(plan.options.output)
+    run_folder.write_json(plan.options.output / run_folder.RUN, record)
+    return record
+
+
+def go_on(plan: Plan, record: dict[str, Any]) -> dict[str, Any]:
+    """The folder of a run that was killed, and its record."""
+    return resuming.record_again(plan.options.output, record)
+
+
 def record_of(plan: Plan, command: Sequence[str]) -> dict[str, Any]:
     """What run.json says before the run."""
-    said = {name: value for name, value in asdict(plan.options).items() if name != "data"}
-    source = plan.examples.source
+    options = plan.options
+    data = None if isinstance(options.data, Table) else str(options.data)
+    paths = {"data": data, "model": str(options.model), "output": str(options.output)}
     return {
         "minift": minift.__version__,
         "command": list(command),
-        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "options": {**said, "model": str(plan.options.model), "output": str(plan.options.output)},
+        **resuming.beginning(JOB),
+        "options": {**vars(options), **paths},
         "recipe": asdict(plan.recipe),
         "max_length": plan.classifier.max_length,
         "labels": plan.classifier.task.names,
-        "data": {**run_folder.fingerprint(source), "rows": len(plan.examples)},
+        "data": {**run_folder.fingerprint(plan.examples.source), "rows": len(plan.examples)},
+        "model": run_folder.fingerprint_of_folder(hub.resolve(options.model)),
         "machine": machine(plan.device),
     }
 
@@ -103,6 +117,8 @@ def train(plan: Plan) -> tuple[EarlyStopping | None, History]:
         optimizer=adamw(strategy.param_groups, plan.recipe.lr, weight_decay=0.01),
         callbacks=[*strategy.callbacks, *callbacks_of(plan), *([stopping] if stopping else [])],
     )
+    if plan.record is not None:
+        print(resuming.stand(trainer, plan.options.output), flush=True)
     history = fit(trainer)
     model.unfreeze()
     if isinstance(task, RegressionTask):
@@ -138,9 +154,10 @@ def config_of(plan: Plan) -> TrainConfig:
 
 
 def callbacks_of(plan: Plan) -> list[Callback]:
-    """What is watched and said on the way."""
+    """What is said and saved on the way."""
+    saving = resuming.saving(plan.options.output, plan.options.checkpoint_minutes)
     progress = Progress("fine-tuning", keep=False)
-    return [progress, words.EpochLines(plan.recipe.epochs)]
+    return [progress, words.EpochLines(plan.recipe.epochs), saving]
 
 
 def data_of(plan: Plan) -> tuple[Module, DataLoader | ArrayDataset, DataLoader | ArrayDataset]:

@@ -4,7 +4,8 @@ model/                the Hugging Face folder
 adapter/              of LoRA: what was trained, without what it was trained beside
 run.json              the command, its options, data, machine
 train.jsonl           a line for each step and each evaluation
-metrics.json          what came of it
+checkpoints/          where a killed run goes on (`resuming.py`)
+metrics.json          what came of it, written last
 confusion.png, predictions.png, learning_curves.png, worst_mistakes.csv
 """
 
@@ -22,9 +23,10 @@ from typing import Any
 
 from minift import hub
 
-RUN = "run.json"
+RUN, METRICS = "run.json", "metrics.json"
 OWN_FILES = (
-    "model", "adapter", RUN, "train.jsonl", "metrics.json", "confusion.png", "predictions.png",
+    "model", "adapter", RUN, "train.jsonl", "checkpoints", METRICS, "confusion.png",
+    "predictions.png",
     "learning_curves.png", "worst_mistakes.csv",
 )  # fmt: skip
 
@@ -64,10 +66,10 @@ def is_run(folder: Path) -> bool:
         return False
 
 
-def clear(folder: Path) -> None:
-    """Make the folder, and remove what an earlier run left in it."""
+def clear(folder: Path, keep: Sequence[str] = ()) -> None:
+    """Make the folder, and remove what an earlier run left in it, but for the names in `keep`."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in OWN_FILES:
+    for name in (name for name in OWN_FILES if name not in keep):
         if (folder / name).is_dir():
             shutil.rmtree(folder / name)
         else:
@@ -95,3 +97,10 @@ def fingerprint(source: str | Path) -> dict[str, Any]:
     with file.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     return {"file": str(file), "bytes": file.stat().st_size, "sha256": digest}
+
+
+def fingerprint_of_folder(folder: Path) -> dict[str, Any]:
+    """The same of a model's folder: its files in the order of their names, as one."""
+    digests = [fingerprint(file) for file in sorted(folder.iterdir()) if file.is_file()]
+    joint = hashlib.sha256("".join(found["sha256"] for found in digests).encode())
+    return {"folder": str(folder), "sha256": joint.hexdigest()}

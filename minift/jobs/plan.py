@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from minift import hub
 from minift.backend.random import manual_seed
 from minift.data import Table, read_csv
 from minift.fetch import data_file
 from minift.jobs import folder as run_folder
+from minift.jobs import resuming
 from minift.jobs.classifiers import Classifier, open_for_training
 from minift.jobs.examples import Examples, read_examples
 from minift.jobs.parts import Parts, split
@@ -25,6 +28,7 @@ from minift.jobs.recipe import (
 from minift.jobs.tasks import TASKS
 from minift.train import choose_device
 
+JOB = "finetune"
 MAX_LENGTH = 256  # tokens, where the user names no limit and the model reads as many
 
 
@@ -52,12 +56,13 @@ class Options:
     unfreeze: str = "epoch"
     seed: int = 0
     device: str = "auto"
+    checkpoint_minutes: float = resuming.MINUTES
     overwrite: bool = False
 
 
 @dataclass
 class Plan:
-    """All that a run needs, checked."""
+    """All that a run needs, checked. `record` is the run.json of a run that goes on."""
 
     options: Options
     examples: Examples
@@ -68,6 +73,7 @@ class Plan:
     recipe: Recipe
     device: str
     lengths: np.ndarray  # tokens of each text before it is cut, (n,)
+    record: dict[str, Any] | None = None
 
 
 def prepare(options: Options) -> Plan:
@@ -77,8 +83,57 @@ def prepare(options: Options) -> Plan:
     the table, the model's folder or the output folder.
     """
     check_options(options)
-    device = choose_device(options.device)
     run_folder.check_folder(options.output, options.overwrite)
+    return read(options)
+
+
+def prepare_again(folder: Path) -> Plan | None:
+    """The plan of the run in `folder`, as it was when the run began; None if it is finished.
+
+    Writes nothing. Raises ValueError, OSError or RuntimeError if there is no such run, or if its
+    table or its model is no longer what it was.
+    """
+    record = resuming.begun(folder, JOB)
+    if resuming.is_finished(folder):
+        return None
+    options = options_of(record, folder)
+    assert isinstance(options.data, Path)
+    resuming.check_same(str(options.data), record["data"], run_folder.fingerprint(options.data))
+    model = run_folder.fingerprint_of_folder(hub.resolve(options.model))
+    resuming.check_same(str(options.model), record["model"], model)
+    return replace(read(options), recipe=Recipe(**record["recipe"]), record=record)
+
+
+def options_of(record: dict[str, Any], folder: Path) -> Options:
+    """What the user said when the run began. Raises ValueError if it cannot be said again."""
+    said, where = record["options"], record["directory"]
+    known = {field.name for field in fields(Options)}
+    if not said.keys() <= known:
+        raise ValueError(
+            f"{folder} was made by minift {record['minift']} with options that this version does "
+            f"not have: {', '.join(said.keys() - known)}"
+        )
+    data = said["data"]
+    if data in (None, "-"):
+        source = "Python" if data is None else "standard input"
+        raise ValueError(
+            f"the table of {folder} came from {source}, so it is not there to go on with; start "
+            f"anew from a file"
+        )
+    return Options(
+        **{
+            **said,
+            "data": data_file(resuming.said_then(data, where)),
+            "model": resuming.said_then(said["model"], where),
+            "output": folder,
+            "device": record["machine"]["device"],
+        }
+    )
+
+
+def read(options: Options) -> Plan:
+    """Read the table and the model, and check all that follows from them."""
+    device = choose_device(options.device)
     table = options.data if isinstance(options.data, Table) else read_csv(data_file(options.data))
     examples = read_examples(table, options.text, options.text_pair, options.label)
     task = TASKS[options.task].learn(examples)

@@ -71,6 +71,9 @@ class EpochLines(Callback):
     def __init__(self, epochs: int):
         self.epochs, self.done = epochs, 0
 
+    def on_fit_start(self, trainer: Trainer) -> None:
+        self.done = len(trainer.history.evaluations)  # of a resumed run
+
     def on_evaluate(self, trainer: Trainer) -> None:
         from tqdm import tqdm
 

@@ -31,6 +31,7 @@ SETTINGS = (
 def state_of(trainer: Trainer) -> dict[str, Any]:
     """All of the run, to be read between two steps (`Callback.on_between_steps`)."""
     named = trainer.model.named_parameters()
+    validation = loader_of_validation(trainer)
     return {
         "run": identity(trainer),
         "step": trainer.step,
@@ -39,6 +40,7 @@ def state_of(trainer: Trainer) -> dict[str, Any]:
         "trainable": [name for name, parameter in named if parameter.requires_grad],
         "optimizer": trainer.optimizer.state_dict(),
         "loader": trainer.loader.state_dict(),
+        "validation": None if validation is None else validation.state_dict(),
         "random": random.get_state(),
         "callbacks": [callback.state_dict() for callback in trainer.callbacks],
         "loss_scale": None if trainer.loss_scale is None else trainer.loss_scale.state_dict(),
@@ -61,6 +63,9 @@ def restore(trainer: Trainer, state: dict[str, Any]) -> None:
         parameter.requires_grad = name in state["trainable"]
     trainer.optimizer.load_state_dict(state["optimizer"])
     trainer.loader.load_state_dict(state["loader"])
+    validation = loader_of_validation(trainer)
+    if validation is not None:
+        validation.load_state_dict(state["validation"])
     random.set_state(state["random"])
     for callback, saved in zip(trainer.callbacks, state["callbacks"]):
         callback.load_state_dict(saved)
@@ -68,6 +73,12 @@ def restore(trainer: Trainer, state: dict[str, Any]) -> None:
         trainer.loss_scale.load_state_dict(state["loss_scale"])
     trainer.history = History(**{name: list(records) for name, records in state["history"].items()})
     trainer.step, trainer.total_steps = state["step"], state["total_steps"]
+
+
+def loader_of_validation(trainer: Trainer) -> DataLoader | None:
+    """The loader whose order, and so the last digit of its mean loss, may change from one
+    evaluation to the next; None for a plain data set, which is always read from its start."""
+    return trainer.validation if isinstance(trainer.validation, DataLoader) else None
 
 
 def identity(trainer: Trainer) -> dict[str, Any]:
