@@ -24,10 +24,9 @@ each_wrong = pytest.mark.parametrize(
 def code_lines(source: str) -> list[str]:
     """Lines that hold code: no comment, no docstring, nothing empty."""
     tree, documentation = ast.parse(source), set()
+    documented = ast.FunctionDef | ast.ClassDef | ast.Module
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module) and ast.get_docstring(
-            node
-        ):
+        if isinstance(node, documented) and ast.get_docstring(node):
             text = node.body[0]
             documentation |= set(range(text.lineno, text.end_lineno + 1))
     lines = enumerate(source.splitlines(), 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -141,11 +142,11 @@ def write_notebook(options: argparse.Namespace) -> int:
     """The lesson as .ipynb."""
     from minift import hub
     from minift.learn.checking import near
-    from minift.learn.course import LESSONS, find
+    from minift.learn.course import find
     from minift.learn.notebook import to_notebook
 
     lesson = find(options.number)
-    file: Path = options.output or LESSONS / "notebooks" / f"{lesson.file.stem}.ipynb"
+    file: Path = options.output or lesson.notebook
     if file.suffix != ".ipynb":
         raise ValueError(f"--output must name a file that ends in .ipynb, got {file}")
     if file.is_dir() or (file.exists() and not options.overwrite):
@@ -158,12 +159,14 @@ def write_notebook(options: argparse.Namespace) -> int:
 def watch(_: argparse.Namespace) -> int:
     """Check what is saved until Ctrl-C."""
     from minift.learn.checking import near
-    from minift.learn.course import LESSONS, all_lessons
+    from minift.learn.course import all_lessons
     from minift.learn.watching import saved
 
     lessons = all_lessons()
-    print(f"Watching {near(LESSONS / 'exercises')}; save an exercise to check it, Ctrl-C to end")
+    where = near(lessons[0].exercises)
+    print(f"Watching {where}; save an exercise to check it, Ctrl-C to end", flush=True)
     for lesson in saved(lessons):
         print(f"\n{near(lesson.exercise)}")
         check_and_note(lesson)
+        sys.stdout.flush()
     return 0

@@ -42,6 +42,10 @@ class Lesson:
         return self.file.parent / "results" / f"{self.key}.json"
 
     @property
+    def notebook(self) -> Path:
+        return self.file.parent / "notebooks" / f"{self.file.stem}.ipynb"
+
+    @property
     def exercises(self) -> Path:
         return self.file.parent / "exercises"
 
@@ -67,19 +71,19 @@ class Lesson:
         return sorted((self.exercises / "wrong").glob(f"ex{self.key}_*.py"))
 
 
-def all_lessons(folder: Path = LESSONS) -> list[Lesson]:
+def all_lessons() -> list[Lesson]:
     """The lessons in order. Raises ValueError outside a checkout, and for a damaged head."""
-    if not folder.is_dir():
+    if not LESSONS.is_dir():
         raise ValueError(
-            f"the lessons lie in minift's checkout, and {folder.parent} has no lessons/: clone the "
-            "repository, pip install -e . and run it there"
+            f"the lessons lie in minift's checkout, and {LESSONS.parent} has no lessons/: clone "
+            "the repository, pip install -e . and run it there"
         )
-    return [read_head(file) for file in sorted(folder.glob("[0-9][0-9]_*.py"))]
+    return [read_head(file) for file in sorted(LESSONS.glob("[0-9][0-9]_*.py"))]
 
 
-def find(number: int, folder: Path = LESSONS) -> Lesson:
+def find(number: int) -> Lesson:
     """Lesson `number`. Raises ValueError if there is none."""
-    lessons = all_lessons(folder)
+    lessons = all_lessons()
     for lesson in lessons:
         if lesson.number == number:
             return lesson

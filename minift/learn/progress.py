@@ -6,17 +6,18 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 from minift import hub
-from minift.learn.course import LESSONS, Lesson
+from minift.learn import course
+from minift.learn.course import Lesson
 
-FILE = LESSONS / ".progress.json"
+NAME = ".progress.json"
 
 
-def read(file: Path = FILE) -> dict[str, dict[str, Any]]:
+def read() -> dict[str, dict[str, Any]]:
     """All that is noted; nothing if there is no file. Raises ValueError if it is damaged."""
+    file = course.LESSONS / NAME
     if not file.is_file():
         return {}
     try:
@@ -28,8 +29,9 @@ def read(file: Path = FILE) -> dict[str, dict[str, Any]]:
     return noted
 
 
-def note(lesson: Lesson, file: Path = FILE, **facts: Any) -> None:
+def note(lesson: Lesson, **facts: Any) -> None:
     """Add facts about a lesson."""
-    noted = read(file)
+    noted = read()
     noted[lesson.key] = noted.get(lesson.key, {}) | facts
-    hub.write(file, (json.dumps(noted, indent=1, sort_keys=True) + "\n").encode())
+    text = json.dumps(noted, indent=1, sort_keys=True) + "\n"
+    hub.write(course.LESSONS / NAME, text.encode())
