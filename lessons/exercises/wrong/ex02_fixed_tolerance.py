@@ -1,0 +1,12 @@
+"""One fixed tolerance for derivatives of every size."""
+
+
+def gradcheck(forward, backward, x, rng):
+    """Whether backward(x, v) is the derivative of Σ v · forward(x) by x, as True or False."""
+    y = forward(x)
+    v = rng.uniform(0.5, 1.5, y.shape) * rng.choice([-1.0, 1.0], y.shape)
+    u = rng.uniform(0.5, 1.5, x.shape) * rng.choice([-1.0, 1.0], x.shape)
+    h = 1e-6
+    measured = ((v * forward(x + h * u)).sum() - (v * forward(x - h * u)).sum()) / (2 * h)
+    promised = u * backward(x, v)
+    return bool(abs(measured - promised.sum()) <= 1e-3)

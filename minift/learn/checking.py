@@ -1,0 +1,109 @@
+"""Check an exercise: run the cases in order, stop at the first that fails, explain it.
+
+A case is a function `case_*(exercise)` of the lesson's check. What it must say is in
+`comparing.py`. Nothing of a solution is ever shown: only the case, both arrays and the idea.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import sys
+import traceback
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from minift.learn.course import ROOT, Lesson
+
+Case = Callable[[Any], None]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How far an exercise came: the ideas of the cases that passed, and of the one that failed."""
+
+    passed: Sequence[str]
+    failed: str | None = None
+    message: str = ""
+    unwritten: bool = False  # the stub is as it was
+
+    @property
+    def right(self) -> bool:
+        return self.failed is None
+
+
+def check_exercise(lesson: Lesson, file: Path | None = None) -> Verdict:
+    """Run the lesson's cases on its exercise, or on another file."""
+    cases = cases_of(load(lesson.check))
+    file = file or lesson.exercise
+    passed: list[str] = []
+    try:
+        exercise = load(file)
+    except Exception as error:
+        return Verdict(passed, "your file can be read", where(error, file))
+    for case in cases:
+        idea = inspect.getdoc(case) or case.__name__
+        try:
+            case(exercise)
+        except NotImplementedError as error:
+            return Verdict(passed, idea, str(error), unwritten=True)
+        except AssertionError as error:
+            return Verdict(passed, idea, str(error) or where(error, file))
+        except Exception as error:
+            return Verdict(passed, idea, where(error, file))
+        passed.append(idea)
+    return Verdict(passed)
+
+
+def load(file: Path) -> ModuleType:
+    """Run a file as a module of its own, anew every time."""
+    name = f"lesson_{file.stem}_{uuid.uuid4().hex}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look themselves up there
+    writes = sys.dont_write_bytecode
+    sys.dont_write_bytecode = True  # a file saved twice in a second would be taken from the cache
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.dont_write_bytecode = writes
+        del sys.modules[name]
+    return module
+
+
+def cases_of(check: ModuleType) -> list[Case]:
+    """Its `case_*` functions, in the order in which they are written."""
+    return [value for name, value in vars(check).items() if name.startswith("case_")]
+
+
+def where(error: BaseException, file: Path) -> str:
+    """What was raised, and the last line of the learner's own file on the way there."""
+    said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    if isinstance(error, SyntaxError) and error.filename == str(file):
+        return f"{near(file)}, line {error.lineno}: SyntaxError: {error.msg}"
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(file)]
+    if not frames:
+        return f"your code raised {said}"
+    return f"{near(file)}, line {frames[-1].lineno}: `{frames[-1].line}` raised {said}"
+
+
+def near(file: Path) -> str:
+    """The path as seen from the checkout."""
+    return str(file.relative_to(ROOT)) if file.is_relative_to(ROOT) else str(file)
+
+
+def explain(lesson: Lesson, verdict: Verdict) -> str:
+    """The verdict for the learner."""
+    lines = [f"  ok    {idea}" for idea in verdict.passed]
+    if verdict.right:
+        return "\n".join([*lines, f"Exercise {lesson.key} is solved."])
+    mark = "todo" if verdict.unwritten else "FAIL"
+    lines += [f"  {mark}  {verdict.failed}", "", verdict.message, ""]
+    where_to = f"Write in {near(lesson.exercise)}, then check again"
+    return "\n".join([*lines, f"{where_to}; for a hint: minift learn hint {lesson.number}"])

@@ -1,0 +1,109 @@
+"""The course: each exercise can be solved, and be got wrong in ways that are told apart."""
+
+import ast
+import re
+
+import pytest
+
+from minift.learn import stored
+from minift.learn.checking import cases_of, check_exercise, load
+from minift.learn.course import FORMS, LESSONS, all_lessons
+from minift.learn.hints import read_hints
+from minift.learn.table import page
+
+LINES = 150
+LESSONS_HERE = all_lessons()
+each_lesson = pytest.mark.parametrize("lesson", LESSONS_HERE, ids=lambda lesson: lesson.key)
+each_wrong = pytest.mark.parametrize(
+    ("lesson", "wrong"),
+    [(lesson, file) for lesson in LESSONS_HERE for file in lesson.wrong],
+    ids=lambda value: getattr(value, "stem", None),
+)
+
+
+def code_lines(source: str) -> list[str]:
+    """Lines that hold code: no comment, no docstring, nothing empty."""
+    tree, documentation = ast.parse(source), set()
+    documented = ast.FunctionDef | ast.ClassDef | ast.Module
+    for node in ast.walk(tree):
+        if isinstance(node, documented) and ast.get_docstring(node):
+            text = node.body[0]
+            documentation |= set(range(text.lineno, text.end_lineno + 1))
+    lines = enumerate(source.splitlines(), 1)
+    return [
+        line.strip() for number, line in lines
+        if number not in documentation and line.strip() and not line.strip().startswith("#")
+    ]  # fmt: skip
+
+
+# --------------------------------------------------------------------------------------- lessons
+
+
+@each_lesson
+def test_a_lesson_has_all_its_parts(lesson):
+    source = lesson.file.read_text(encoding="utf-8")
+    assert lesson.form in FORMS
+    assert len(code_lines(source)) <= LINES
+    assert re.search(r"^# > \*\*Erratum E\d\d+", source, re.MULTILINE)
+    assert re.search(rf"^# ## Exercise \({lesson.form}\)", source, re.MULTILINE)
+    assert f'picture(figure, "{lesson.file.stem}")' in source
+    assert "assert " in source
+    last_cell = source.rpartition("# %%")[2]
+    assert re.search(rf"^learn.result\(\n    lesson={lesson.number},", last_cell, re.MULTILINE)
+
+
+@each_lesson
+def test_its_picture_and_its_result_are_stored(lesson):
+    assert lesson.figure.read_bytes().startswith(b"\x89PNG")
+    kept = stored.read(lesson)
+    assert kept["measured"]["lesson"] == lesson.number
+    assert "value" in kept["bounds"]
+    assert stored.breaches(kept["measured"], kept["bounds"]) == []
+    assert kept["seconds"] < kept["limit"] <= 120
+
+
+def test_the_lessons_table_is_what_lessons_and_results_say():
+    written = (LESSONS / "README.md").read_text(encoding="utf-8")
+    assert written == page(LESSONS_HERE), "run: python -m minift.learn.table"
+
+
+# ------------------------------------------------------------------------------------- exercises
+
+
+@each_lesson
+def test_a_stub_says_what_is_to_be_written(lesson):
+    verdict = check_exercise(lesson)
+    assert verdict.unwritten
+    assert verdict.message.startswith(f"exercise {lesson.key}: ")
+
+
+@each_lesson
+def test_the_solution_passes(lesson):
+    verdict = check_exercise(lesson, lesson.solution)
+    assert verdict.right, verdict.message
+
+
+@each_lesson
+def test_there_are_three_hints_and_three_ways_to_go_wrong(lesson):
+    assert len(read_hints(lesson)) == 3
+    assert len(lesson.wrong) >= 3
+    assert all((load(file).__doc__ or "").strip() for file in lesson.wrong)
+
+
+@each_lesson
+def test_every_case_says_its_idea(lesson):
+    cases = cases_of(load(lesson.check))
+    assert cases
+    assert all(case.__doc__ for case in cases)
+
+
+@each_wrong
+def test_a_wrong_solution_is_rejected_by_a_message_that_gives_nothing_away(lesson, wrong):
+    verdict = check_exercise(lesson, wrong)
+    assert not verdict.right
+    assert not verdict.unwritten
+    assert len(verdict.message) > 20
+    ours = set(code_lines(lesson.solution.read_text(encoding="utf-8")))
+    given = set(code_lines(lesson.exercise.read_text(encoding="utf-8")))
+    secret = {line for line in ours - given if len(line) > 10}
+    assert not [line for line in secret if line in f"{verdict.failed}\n{verdict.message}"]
