@@ -12,6 +12,7 @@ from minift import baselines, data, finetune, metrics, models, nn, objectives, o
 from minift import ops as functional
 from minift.autograd import grad, op
 from minift.backend import cuda
+from minift.backend.allocator import keep_freed_memory
 from minift.backend.random import manual_seed
 from minift.factories import (
     arange,
@@ -35,6 +36,8 @@ from minift.tensor import Tensor, no_grad
 from minift.train import TrainConfig, Trainer
 
 __version__ = "0.1.0"
+
+keep_freed_memory()
 
 __all__ = [
     "GradientError",

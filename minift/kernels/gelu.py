@@ -23,19 +23,21 @@ def gelu(x: np.ndarray) -> tuple[np.ndarray, Any]:
     """y = x·Φ(x) with slope Φ(x) + x·φ(x); float32 by Zelen & Severo, float64 by Cody's erf."""
     flat = np.ascontiguousarray(x).reshape(-1)
     y, slope = np.empty_like(flat), np.empty_like(flat)
-    normal = _normal_float32 if x.dtype == np.float32 else _normal_float64
-
-    def work(part: slice) -> None:
-        for s in tiles(part, 1):
-            z, cdf = flat[s], y[s]
-            pdf = normal(z, cdf)
-            np.multiply(z, pdf, out=slope[s])
-            slope[s] += cdf
-            cdf *= z  # y = x·Φ(x)
-
-    in_parts(work, flat.size, STEPS)
+    in_parts(lambda s: gelu_and_slope(flat[s], y[s], slope[s]), flat.size, STEPS)
     slope = slope.reshape(x.shape)
     return y.reshape(x.shape), (lambda g: times(g, slope),)
+
+
+def gelu_and_slope(x: np.ndarray, y: np.ndarray, slope: np.ndarray) -> None:
+    """Fill y and slope, all contiguous, from x."""
+    x, y, slope = x.reshape(-1), y.reshape(-1), slope.reshape(-1)
+    normal = _normal_float32 if x.dtype == np.float32 else _normal_float64
+    for s in tiles(x.size, 1):
+        z, cdf = x[s], y[s]
+        pdf = normal(z, cdf)
+        np.multiply(z, pdf, out=slope[s])
+        slope[s] += cdf
+        cdf *= z  # y = x·Φ(x)
 
 
 def times(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -50,24 +50,27 @@ def in_parts(work: Callable[[slice], R], rows: int, steps_per_row: float) -> lis
 
     The calling thread takes the first part. An error in a part is raised here.
     """
-    n = 1 if hasattr(_inside, "part") else _parts(rows, steps_per_row)
-    if n == 1:
+    if get_num_threads() == 1 or hasattr(_inside, "part"):
         return [work(slice(0, rows))]
+    worth = int(rows * steps_per_row / WORTH_A_THREAD)  # threads
+    n = max(1, min(get_num_threads(), worth, rows))
+    if worth > n == 1:  # much to do, and one row: BLAS may know how to cut it
+        return [work(slice(0, rows))]
+    with _single_blas():
+        return [work(slice(0, rows))] if n == 1 else _on_threads(work, rows, n)
+
+
+def _on_threads(work: Callable[[slice], R], rows: int, n: int) -> list[R]:
+    """`work(part)` for n parts, each on a thread of its own."""
     bounds = [rows * i // n for i in range(n + 1)]
     tasks, done = _workers(), queue.SimpleQueue[Any]()
-    with _single_blas():
-        for i in range(1, n):
-            tasks.put((work, slice(bounds[i], bounds[i + 1]), i, done))
-        results = [_attempt(work, slice(0, bounds[1]), 0), *(done.get() for _ in range(1, n))]
+    for i in range(1, n):
+        tasks.put((work, slice(bounds[i], bounds[i + 1]), i, done))
+    results = [_attempt(work, slice(0, bounds[1]), 0), *(done.get() for _ in range(1, n))]
     for _, _, error in results:
         if error is not None:
             raise error
     return [result for _, result, _ in sorted(results, key=lambda r: r[0])]
-
-
-def _parts(rows: int, steps_per_row: float) -> int:
-    worth = int(rows * steps_per_row / WORTH_A_THREAD)
-    return 1 if worth < 2 else min(get_num_threads(), worth, rows)
 
 
 def _attempt(work: Callable[[slice], R], part: slice, i: int) -> tuple[int, Any, Any]:
