@@ -1,4 +1,4 @@
-"""Checks of exercise 09: networks of one line, for which everybody can say what the loss must be."""
+"""Checks of exercise 09: networks of one line, for which all know what the loss must be."""
 
 import numpy as np
 
