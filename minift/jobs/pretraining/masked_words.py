@@ -11,19 +11,19 @@ import numpy as np
 from minift import hub
 from minift.data import DataLoader, MaskingCollator, TokenDataset
 from minift.jobs.pretraining.probing import Numbers
-from minift.jobs.pretraining.text_work import TextWork, windows
+from minift.jobs.pretraining.text_work import BertWork, windows
 from minift.jobs.pretraining.work import Ready
 from minift.models import BertForMaskedLM
 from minift.objectives import MaskedLM
 from minift.ops import softmax
-from minift.quickstart.pretraining import HELD_OUT_SEED, hidden_words
+from minift.quickstart.pretraining import HELD_OUT_SEED, hidden_words, word_frequencies
 from minift.tape import no_grad
 from minift.train.trainer import Objective
 
 SHOWN, GUESSES = 12, 3  # texts with a hidden word, and what is guessed for it
 
 
-class MaskedWords(TextWork):
+class MaskedWords(BertWork):
     """Masked language modelling. Accuracy stands beside that of the most frequent word."""
 
     architecture = BertForMaskedLM
@@ -36,6 +36,11 @@ class MaskedWords(TextWork):
             frequencies = np.log(self.frequencies, dtype=np.float32)
             model.cls.predictions.bias.data[: len(frequencies)] = frequencies
         return model
+
+    @cached_property
+    def frequencies(self) -> np.ndarray:
+        """The share of each piece among the tokens to learn from, (V,)."""
+        return word_frequencies(self.train_rows.ids, self.tokenizer)
 
     @cached_property
     def train_rows(self) -> TokenDataset:

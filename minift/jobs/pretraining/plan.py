@@ -13,6 +13,7 @@ from minift.jobs import resuming
 from minift.jobs.pretraining.image_work import ImageWork
 from minift.jobs.pretraining.images import is_images, read_images, split
 from minift.jobs.pretraining.masked_words import MaskedWords
+from minift.jobs.pretraining.next_words import NextWords
 from minift.jobs.pretraining.recipes import RECIPES, SIZES, Recipe
 from minift.jobs.pretraining.text_work import TextWork
 from minift.jobs.pretraining.texts import read_corpus
@@ -21,7 +22,7 @@ from minift.objectives.contrastive import check_temperature
 from minift.train import choose_device
 
 JOB = "pretrain"  # as run.json calls it
-TEXT_WORK: dict[str, type[TextWork]] = {"mlm": MaskedWords}
+TEXT_WORK: dict[str, type[TextWork]] = {"mlm": MaskedWords, "causal": NextWords}
 
 
 @dataclass(frozen=True)

@@ -169,11 +169,12 @@ def results_of(plan: Plan, trainer: Trainer, measured: report.Beside) -> dict[st
     """The content of metrics.json."""
     last = dict(trainer.history.evaluations[-1])
     features: Numbers = {key: last.pop(key) for key in list(measured.raw)}
+    last.pop("step")
     held = {name.removeprefix("validation_"): value for name, value in last.items()}
     results: dict[str, Any] = {
         "objective": plan.work.name,
         "steps": trainer.step,
-        "held_out": {name: value for name, value in held.items() if name != "step"},
+        "held_out": {**held, **plan.work.more(held)},
         "baselines": measured.losses,
     }
     if measured.accuracy is not None:

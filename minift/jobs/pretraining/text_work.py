@@ -2,8 +2,10 @@
 
     objective   where              model              what stands beside its loss
     mlm         masked_words.py    BertForMaskedLM    unigram: words guessed by their frequency
+    causal      next_words.py      GPT2LMHeadModel    unigram, bigram, trigram
 
-Numbers that were chosen stand in `recipes.py`. Read next: `masked_words.py`.
+Numbers that were chosen stand in `recipes.py`. `BertWork` is what those with a BERT share. Read
+next: `masked_words.py`.
 """
 
 from __future__ import annotations
@@ -11,7 +13,6 @@ from __future__ import annotations
 import hashlib
 from abc import abstractmethod
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -27,18 +28,17 @@ from minift.jobs.pretraining.texts import Corpus, Labelled
 from minift.jobs.pretraining.work import Work
 from minift.models import BertConfig
 from minift.models.pretrained import PretrainedModel
-from minift.quickstart.pretraining import word_frequencies
 from minift.quickstart.recipe import DEFAULT, carry_more
 
 LONGEST = 256  # tokens a row of a model that can read more
 
 
 class TextWork(Work):
-    """A corpus and a BERT. `model` is "small", "base", a config.json or a model's folder."""
+    """A corpus and a model. `model` is "small", "base", a config.json or a model's folder."""
 
     raw_name = "TF-IDF"
     architecture: ClassVar[type[PretrainedModel]]
-    pooling: ClassVar[str]  # what a classifier should read: "mean", or "cls" where it is trained
+    tokenizer_class: ClassVar[type[Any]]
 
     def __init__(self, name: str, recipe: Recipe, corpus: Corpus, model: str, seed: int):
         self.name, self.recipe, self.corpus, self.model = name, recipe, corpus, model
@@ -50,6 +50,7 @@ class TextWork(Work):
             None if judged is None else judged.labels,
             seed,
         )
+        self.saved = self.saved_config()
         self.tokenizer = self.find_tokenizer()
         self.max_length = self.longest_row()
 
@@ -74,78 +75,58 @@ class TextWork(Work):
 
     # ------------------------------------------------------------------- tokenizer and model
 
+    def saved_config(self) -> dict[str, Any] | None:
+        """What the config.json says that was named, or that of the folder; None for our sizes."""
+        if self.model in SIZES:
+            return None
+        file = Path(self.model) if self.starts_fresh else hub.resolve(self.model) / hub.CONFIG
+        return hub.read_json(hub.existing(file))
+
     def find_tokenizer(self) -> Any:
         """Trained on the corpus, or that of the folder."""
-        if self.starts_fresh:
-            return WordPieceTokenizer.train(self.corpus.texts, self.vocabulary())
-        return WordPieceTokenizer.from_pretrained(hub.resolve(self.model))
+        if not self.starts_fresh:
+            return self.tokenizer_class.from_pretrained(hub.resolve(self.model))
+        size = VOCABULARY[self.name][self.model] if self.saved is None else self.size_of(self.saved)
+        return self.tokenizer_class.train(self.corpus.texts, size)
 
-    def vocabulary(self) -> int:
-        """Pieces at most: of a config.json as many as it says."""
-        if self.model in SIZES:
-            return VOCABULARY[self.model]
-        return BertConfig.from_dict(hub.read_json(hub.existing(self.model))).vocab_size
+    def size_of(self, saved: dict[str, Any]) -> int:
+        """Pieces of the vocabulary that a config.json asks for."""
+        config: Any = self.architecture.config_class.from_dict(saved)
+        return config.vocab_size
 
     def longest_row(self) -> int:
         """Tokens of a row at most."""
-        if self.model in SIZES:
+        if self.saved is None:
             return MAX_LENGTH[self.model]
-        file = Path(self.model) if self.starts_fresh else hub.resolve(self.model) / hub.CONFIG
-        config = BertConfig.from_dict(hub.read_json(hub.existing(file)))
-        return min(LONGEST, config.max_position_embeddings)
+        return min(LONGEST, self.positions(self.architecture.config_class.from_dict(self.saved)))
+
+    @abstractmethod
+    def positions(self, config: Any) -> int:
+        """Tokens that a model can read."""
 
     def new_model(self) -> Any:
-        if not self.starts_fresh:
-            model: Any = self.architecture.from_pretrained(hub.resolve(self.model))
+        if self.starts_fresh:
+            model: Any = self.architecture(self.config())
+        else:
+            model = self.architecture.from_pretrained(hub.resolve(self.model))
             if model.config.vocab_size < self.tokenizer.vocab_size:
                 raise ValueError(
                     f"the vocabulary in {self.model} holds {self.tokenizer.vocab_size:,} pieces, "
                     f"the model only {model.config.vocab_size:,}; one of them is another model's"
                 )
-        else:
-            model = self.architecture(self.config())
-            if self.model in SIZES:
-                carry_more(model, DEFAULT.value_gain)
         model.tokenizer = self.tokenizer
         return model
 
-    def config(self) -> BertConfig:
+    def config(self) -> Any:
         """The configuration that was asked for, for this vocabulary."""
         vocabulary = self.tokenizer.vocab_size
-        if self.model not in SIZES:
-            saved = hub.read_json(hub.existing(self.model))
-            return BertConfig.from_dict({**saved, "vocab_size": vocabulary})
-        width, layers, heads = TEXT_SIZES[self.model]
-        return BertConfig(
-            vocab_size=vocabulary,
-            hidden_size=width,
-            num_hidden_layers=layers,
-            num_attention_heads=heads,
-            intermediate_size=4 * width,
-            max_position_embeddings=self.max_length,
-            hidden_dropout_prob=DEFAULT.dropout,
-            attention_probs_dropout_prob=DEFAULT.dropout,
-            initializer_range=DEFAULT.initializer_range,
-            classifier_pooling=self.pooling,
-        )
+        if self.saved is None:
+            return self.own_config(vocabulary, *TEXT_SIZES[self.name][self.model])
+        return self.architecture.config_class.from_dict({**self.saved, "vocab_size": vocabulary})
 
-    # ------------------------------------------------------------------------------- the rows
-
-    def sampler(self, dataset: TokenDataset, seed: int) -> BucketSampler:
-        """Batches of rows of about one length, of as many tokens as `batch_size` rows have."""
-        mean = float(dataset.lengths.mean())
-        tokens = max(round(self.recipe.batch_size * mean), int(dataset.lengths.max()))
-        return BucketSampler(dataset.lengths, tokens, seed=seed)
-
-    @cached_property
-    def frequencies(self) -> np.ndarray:
-        """The share of each piece among the tokens to learn from, (V,)."""
-        return word_frequencies(self.train_rows.ids, self.tokenizer)
-
-    @property
     @abstractmethod
-    def train_rows(self) -> TokenDataset:
-        """Rows of ids to learn from."""
+    def own_config(self, vocabulary: int, width: int, layers: int, heads: int) -> Any:
+        """The configuration of one of our sizes."""
 
     # ----------------------------------------------------------------------- how good it is
 
@@ -182,6 +163,42 @@ class TextWork(Work):
 
     def save(self, model: Any, folder: Path) -> None:
         model.save_pretrained(folder, self.tokenizer)
+
+
+class BertWork(TextWork):
+    """What the objectives with a BERT share; `pooling` is what a classifier should read."""
+
+    tokenizer_class = WordPieceTokenizer
+    pooling: ClassVar[str]  # "mean", or "cls" where that token is trained
+
+    def positions(self, config: BertConfig) -> int:
+        return config.max_position_embeddings
+
+    def new_model(self) -> Any:
+        model = super().new_model()
+        if self.saved is None:
+            carry_more(model, DEFAULT.value_gain)
+        return model
+
+    def own_config(self, vocabulary: int, width: int, layers: int, heads: int) -> BertConfig:
+        return BertConfig(
+            vocab_size=vocabulary,
+            hidden_size=width,
+            num_hidden_layers=layers,
+            num_attention_heads=heads,
+            intermediate_size=4 * width,
+            max_position_embeddings=self.max_length,
+            hidden_dropout_prob=DEFAULT.dropout,
+            attention_probs_dropout_prob=DEFAULT.dropout,
+            initializer_range=DEFAULT.initializer_range,
+            classifier_pooling=self.pooling,
+        )
+
+    def sampler(self, dataset: TokenDataset, seed: int) -> BucketSampler:
+        """Batches of rows of about one length, of as many tokens as `batch_size` rows have."""
+        mean = float(dataset.lengths.mean())
+        tokens = max(round(self.recipe.batch_size * mean), int(dataset.lengths.max()))
+        return BucketSampler(dataset.lengths, tokens, seed=seed)
 
 
 def dense(

@@ -1,6 +1,7 @@
 """Texts to pre-train on: the shipped glosses, a fetched name, .txt files, tables.
 
     glosses                definitions; the labelled ones judge
+    moby-dick              135 chapters, every tenth held out
     FILE.txt               one text a line, a blank line between documents
     FILE.csv, .jsonl …     one text a row, each a document; a column of labels judges
     spam, gcide, …         what `minift fetch` brought
@@ -17,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from minift.data import load_glosses, read_csv
+from minift.data import load_glosses, load_moby_dick, read_csv
 from minift.data.tables import count, text_lines
 from minift.fetch import data_file
 from minift.jobs.examples import folded
@@ -65,6 +66,8 @@ def read_corpus(words: Sequence[str | Path], text: str, label: str | None, seed:
     """
     if [str(word) for word in words] == ["glosses"] and not Path("glosses").exists():
         return glosses()
+    if [str(word) for word in words] == ["moby-dick"] and not Path("moby-dick").exists():
+        return moby_dick()
     documents: Documents = []
     labels: list[str | None] = []
     for word in words:
@@ -92,6 +95,16 @@ def glosses() -> Corpus:
         Labelled(*found.dev),
         found.classes,
     )
+
+
+def moby_dick() -> Corpus:
+    """The shipped prose: a chapter is a document, a paragraph a text."""
+    found = load_moby_dick()
+    train, held = (
+        [[line for line in chapter.splitlines() if line.strip()] for chapter in part]
+        for part in (found.train, found.held_out)
+    )
+    return Corpus("moby-dick", train, held)
 
 
 def divided(source: str, documents: Documents, labels: Sequence[str | None], seed: int) -> Corpus:

@@ -107,6 +107,10 @@ class Work(ABC):
         """Beside the accuracy that the objective logs, if it logs one: a name and a number."""
         return None
 
+    def more(self, held_out: Numbers) -> Numbers:
+        """What else follows from the numbers of an evaluation."""
+        return {}
+
     @abstractmethod
     def draw(self, model: Any, folder: Path, step: int) -> None:
         """Pictures of what the model does now; `step` is a part of their names."""
