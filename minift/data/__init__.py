@@ -4,8 +4,8 @@ Everything here is NumPy and the standard library; no file knows about Tensors o
 reading order: `tables` (files to columns), `splits` (who is tested on what), `glosses` (the
 definitions that ship) and `moby_dick` (the prose that ships), `wordpiece` and `bpe` (text to
 integers), `datasets` and `loader` (integers to batches), `masking` (batches to the
-masked-language-modelling task), `packing` (documents to rows of one length). Images: `digits` (the
-ones that ship), `augmentation`.
+masked-language-modelling task), `packing` (documents to rows of one length), `sentence_pairs` (the
+next-sentence task). Images: `digits` (the ones that ship), `augmentation`.
 """
 
 from minift.data.added_tokens import AddedToken
@@ -18,6 +18,7 @@ from minift.data.loader import BucketSampler, DataLoader
 from minift.data.masking import MaskingCollator, mask_tokens
 from minift.data.moby_dick import MobyDick, load_moby_dick
 from minift.data.packing import Blocks, pack
+from minift.data.sentence_pairs import PairingCollator, Segments
 from minift.data.splits import k_folds, train_test_split
 from minift.data.tables import Table, open_table, read_csv
 from minift.data.wordpiece import WordPieceTokenizer
@@ -35,6 +36,8 @@ __all__ = [
     "Glosses",
     "MaskingCollator",
     "MobyDick",
+    "PairingCollator",
+    "Segments",
     "Table",
     "TokenDataset",
     "WordPieceTokenizer",

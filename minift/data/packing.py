@@ -40,7 +40,7 @@ def document_ids(texts: Iterable[str], tokenizer: Tokenizer) -> Iterator[np.ndar
         )
     for text in texts:
         if text.strip():
-            yield np.array([*tokenizer.encode(text), end], np.int32)
+            yield np.array([*tokenizer.plain_ids(text), end], np.int32)
 
 
 class Blocks:

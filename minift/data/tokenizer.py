@@ -158,9 +158,13 @@ class Tokenizer(ABC):
         """Ids of one text, special tokens included."""
         return self.encode_all(text)[0]
 
+    def plain_ids(self, text: str) -> list[int]:
+        """Ids of one text, without the special tokens around it."""
+        return self._ids_of(check_text(text, "the text"))
+
     def tokenize(self, text: str) -> list[str]:
         """The pieces of one text, without the special tokens around it."""
-        return [self.pieces[i] for i in self._ids_of(check_text(text, "the text"))]
+        return [self.pieces[i] for i in self.plain_ids(text)]
 
     def _rows(
         self,
