@@ -21,7 +21,7 @@ from minift.cli.arguments import (
     whole,
 )
 
-OBJECTIVES = ("mlm", "causal", "autoencoder", "denoising", "vae", "gan", "simclr")
+OBJECTIVES = ("mlm", "nsp", "bert", "causal", "autoencoder", "denoising", "vae", "gan", "simclr")
 
 
 def add(commands: Any) -> None:
@@ -32,9 +32,9 @@ def add(commands: Any) -> None:
         description=(
             "Learn from data without labels, beside a baseline that says what the loss is worth;\n"
             "labels, where there are any, only judge. --data of text: .txt (a text a line, blank\n"
-            "lines between documents), a table, glosses, moby-dick, or what `minift fetch` brings;\n"
+            "lines between documents), a table, glosses, moby-dick, or what `minift fetch` has;\n"
             "of images: an .npz (images, labels), a folder of PNGs (one sub-folder a class),\n"
-            "digits, fashion-mnist or mnist. A killed run goes on with: minift pretrain --resume DIR"
+            "digits, fashion-mnist or mnist. After a kill: minift pretrain --resume DIR"
         ),
     )
     option = command.add_argument

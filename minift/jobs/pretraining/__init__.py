@@ -1,8 +1,8 @@
 """Pre-train on unlabelled text or images: what `minift pretrain` does.
 
 In reading order: `recipes` (the table of objectives and every chosen number), `texts` and `images`
-(data), `work` (what a run asks of an objective), `image_work`, `text_work` and `masked_words` (the
-answers), `probing` (what features are worth), `plan` (all that can be checked), `running`;
+(data), `work` (what a run asks of an objective), `image_work`, `text_work`, `masked_words`,
+`sentence_order` and `next_words` (the answers), `probing` (what features are worth), `plan` (all that can be checked), `running`;
 `timing`, `pictures` and `report` stand beside it.
 """
 

@@ -11,12 +11,12 @@ import numpy as np
 from minift import hub
 from minift.data import DataLoader, MaskingCollator, TokenDataset
 from minift.jobs.pretraining.probing import Numbers
-from minift.jobs.pretraining.text_work import BertWork, windows
+from minift.jobs.pretraining.text_work import BertWork, hidden_nats, windows
 from minift.jobs.pretraining.work import Ready
 from minift.models import BertForMaskedLM
 from minift.objectives import MaskedLM
 from minift.ops import softmax
-from minift.quickstart.pretraining import HELD_OUT_SEED, hidden_words, word_frequencies
+from minift.quickstart.pretraining import HELD_OUT_SEED, word_frequencies
 from minift.tape import no_grad
 from minift.train.trainer import Objective
 
@@ -30,11 +30,8 @@ class MaskedWords(BertWork):
     pooling: ClassVar[str] = "mean"  # hidden words alone never train the [CLS] vector
 
     def new_model(self) -> Any:
-        """A new head starts from the words' frequencies: no step is spent on learning those."""
         model = super().new_model()
-        if self.starts_fresh or model.load_report.notes:
-            frequencies = np.log(self.frequencies, dtype=np.float32)
-            model.cls.predictions.bias.data[: len(frequencies)] = frequencies
+        self.start_at(model, self.frequencies)
         return model
 
     @cached_property
@@ -75,12 +72,10 @@ class MaskedWords(BertWork):
         return MaskedLM()
 
     def baselines(self, model: Any) -> Numbers:
-        hidden = hidden_words(self.ready)
-        return {"unigram": float(-np.log(self.frequencies[hidden]).mean())}
+        return {"unigram": hidden_nats(self.frequencies, self.ready)}
 
     def accuracy_baseline(self) -> tuple[str, float]:
-        hidden = hidden_words(self.ready)
-        return "most frequent word", float((hidden == self.frequencies.argmax()).mean())
+        return self.most_frequent(self.frequencies, self.ready)
 
     def draw(self, model: Any, folder: Path, step: int) -> None:
         """Held-out texts with one word hidden, and what the model guesses."""

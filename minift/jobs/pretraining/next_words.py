@@ -15,7 +15,7 @@ from minift.data.bpe_files import END_OF_TEXT
 from minift.data.packing import Blocks, pack
 from minift.jobs.pretraining.probing import Numbers
 from minift.jobs.pretraining.text_work import TextWork
-from minift.jobs.pretraining.texts import Documents
+from minift.jobs.pretraining.texts import texts_of
 from minift.jobs.pretraining.work import Ready
 from minift.models import GPT2Config, GPT2LMHeadModel
 from minift.models.bert import mean_over_tokens
@@ -78,7 +78,7 @@ class NextWords(TextWork):
         V, counted = self.tokenizer.vocab_size, self.train_ids[:COUNTED]
         return {name: NGram(counted, V, n).nats(self.held_ids) for name, n in ORDERS.items()}
 
-    def more(self, held_out: Numbers) -> Numbers:
+    def more(self, model: Any, held_out: Numbers) -> Numbers:
         """Nats a character, which do not depend on how long the pieces are."""
         characters = sum(map(len, texts_of(self.corpus.held)))
         return {"nats_a_character": held_out["loss"] * held_out["count"] / characters}
@@ -112,8 +112,3 @@ class NextWords(TextWork):
             ids = model.generate(prompt, count, temperature=temperature, seed=0)
             lines += [f"temperature {temperature}:", f"  {self.tokenizer.decode(ids)}", ""]
         return "\n".join(lines)
-
-
-def texts_of(documents: Documents) -> list[str]:
-    """One text each, its parts as lines."""
-    return ["\n".join(document) for document in documents]

@@ -174,7 +174,7 @@ def results_of(plan: Plan, trainer: Trainer, measured: report.Beside) -> dict[st
     results: dict[str, Any] = {
         "objective": plan.work.name,
         "steps": trainer.step,
-        "held_out": {**held, **plan.work.more(held)},
+        "held_out": {**held, **plan.work.more(trainer.model, held)},
         "baselines": measured.losses,
     }
     if measured.accuracy is not None:

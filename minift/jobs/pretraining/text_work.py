@@ -2,6 +2,7 @@
 
     objective   where              model              what stands beside its loss
     mlm         masked_words.py    BertForMaskedLM    unigram: words guessed by their frequency
+    nsp, bert   sentence_order.py  BertForPreTraining chance; chance and unigram
     causal      next_words.py      GPT2LMHeadModel    unigram, bigram, trigram
 
 Numbers that were chosen stand in `recipes.py`. `BertWork` is what those with a BERT share. Read
@@ -25,9 +26,10 @@ from minift.data.tables import count
 from minift.jobs.pretraining.probing import Numbers, about_labels, draw_sample, nearest
 from minift.jobs.pretraining.recipes import MAX_LENGTH, SIZES, TEXT_SIZES, VOCABULARY, Recipe
 from minift.jobs.pretraining.texts import Corpus, Labelled
-from minift.jobs.pretraining.work import Work
+from minift.jobs.pretraining.work import Ready, Work
 from minift.models import BertConfig
 from minift.models.pretrained import PretrainedModel
+from minift.quickstart.pretraining import hidden_words
 from minift.quickstart.recipe import DEFAULT, carry_more
 
 LONGEST = 256  # tokens a row of a model that can read more
@@ -180,6 +182,17 @@ class BertWork(TextWork):
             carry_more(model, DEFAULT.value_gain)
         return model
 
+    def start_at(self, model: Any, frequencies: np.ndarray) -> None:
+        """A new head starts from the words' frequencies: no step is spent on learning those."""
+        if self.starts_fresh or model.load_report.notes:
+            bias = np.log(frequencies, dtype=np.float32)
+            model.cls.predictions.bias.data[: len(bias)] = bias
+
+    def most_frequent(self, frequencies: np.ndarray, ready: Ready) -> tuple[str, float]:
+        """How often the hidden word is the most frequent one."""
+        share = (hidden_words(ready) == frequencies.argmax()).mean()
+        return "most frequent word", float(share)
+
     def own_config(self, vocabulary: int, width: int, layers: int, heads: int) -> BertConfig:
         return BertConfig(
             vocab_size=vocabulary,
@@ -199,6 +212,11 @@ class BertWork(TextWork):
         mean = float(dataset.lengths.mean())
         tokens = max(round(self.recipe.batch_size * mean), int(dataset.lengths.max()))
         return BucketSampler(dataset.lengths, tokens, seed=seed)
+
+
+def hidden_nats(frequencies: np.ndarray, ready: Ready) -> float:
+    """−log p of the hidden words, guessed by their frequencies; the mean."""
+    return float(-np.log(frequencies[hidden_words(ready)]).mean())
 
 
 def dense(

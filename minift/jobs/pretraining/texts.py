@@ -189,3 +189,8 @@ def paragraphs(lines: list[str]) -> Documents:
         elif documents[-1]:
             documents.append([])
     return [document for document in documents if document]
+
+
+def texts_of(documents: Documents) -> list[str]:
+    """One text each, its parts as lines."""
+    return ["\n".join(document) for document in documents]

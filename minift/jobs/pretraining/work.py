@@ -44,7 +44,7 @@ class Work(ABC):
 
     def check(self) -> None:
         """Raise ValueError for what would only be found in training."""
-        with init.undrawn():
+        with init.undrawn(), np.errstate(all="ignore"):  # what memory held before is no weight
             self.new_model()
 
     @abstractmethod
@@ -107,8 +107,8 @@ class Work(ABC):
         """Beside the accuracy that the objective logs, if it logs one: a name and a number."""
         return None
 
-    def more(self, held_out: Numbers) -> Numbers:
-        """What else follows from the numbers of an evaluation."""
+    def more(self, model: Any, held_out: Numbers) -> Numbers:
+        """What else there is to say at the end, beside the means of the last evaluation."""
         return {}
 
     @abstractmethod
