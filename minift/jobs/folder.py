@@ -27,7 +27,7 @@ from minift import hub
 RUN, METRICS, PICTURES = "run.json", "metrics.json", "pictures"
 OWN_FILES = (
     "model", "adapter", RUN, "train.jsonl", "checkpoints", METRICS, "confusion.png",
-    "predictions.png", "learning_curves.png", "worst_mistakes.csv", PICTURES,
+    "predictions.png", "learning_curves.png", "worst_mistakes.csv", "worst_mistakes.png", PICTURES,
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Images to pre-train on: the shipped digits, a fetched name, an .npz, a folder of PNGs.
+"""Images to learn from: the shipped digits, a fetched name, an .npz, a folder of PNGs.
 
 Whatever they come from, they are float32 (n, c, H, W) in [0, 1], all of one square size; labels
 stand beside them if there are any. Not here: what is learnt from them.
@@ -6,6 +6,7 @@ stand beside them if there are any. Not here: what is learnt from them.
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,18 @@ class Images:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @property
+    def groups(self) -> np.ndarray:
+        """(n,) integers, equal for images that are the same pixel by pixel."""
+        number: dict[bytes, int] = {}
+        return np.array([number.setdefault(x.tobytes(), len(number)) for x in self.images], int)
+
+    def digest(self) -> str:
+        """The SHA-256 of images and labels."""
+        found = hashlib.sha256(self.images)
+        found.update(b"" if self.labels is None else self.labels)
+        return found.hexdigest()
 
     def take(self, rows: np.ndarray) -> Images:
         """Those rows."""
@@ -83,12 +96,18 @@ def split(images: Images, word: str | Path, seed: int) -> tuple[Images, Images]:
     n = len(images)
     if n < 2:
         raise ValueError(f"{images.source} holds {n} image; pre-training needs two or more")
-    own = {"digits": 500, "fashion-mnist": 10_000}.get(str(word))
-    if own is not None and not Path(word).exists():
+    own = own_test_part(word)
+    if own:
         return images.take(np.arange(n - own)), images.take(np.arange(n - own, n))
     order = np.random.default_rng(seed).permutation(n)
     held = min(max(1, round(HELD_OUT * n)), MOST_HELD_OUT)
     return images.take(np.sort(order[held:])), images.take(np.sort(order[:held]))
+
+
+def own_test_part(word: str | Path) -> int:
+    """How many images at the end are the data set's own test part; 0: it has none."""
+    named = not Path(word).exists()
+    return {"digits": 500, "fashion-mnist": 10_000}.get(str(word), 0) if named else 0
 
 
 # ----------------------------------------------------------------------------------- the files

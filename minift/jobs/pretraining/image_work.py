@@ -12,7 +12,6 @@ Numbers that were chosen stand in `recipes.py`, pictures in `pictures.py`.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,8 +23,8 @@ import numpy as np
 from minift import hub
 from minift.data import Augmentation, DataLoader
 from minift.data.tables import count
+from minift.jobs.images import Images
 from minift.jobs.pretraining import pictures
-from minift.jobs.pretraining.images import Images
 from minift.jobs.pretraining.probing import Numbers, about_labels, draw_sample
 from minift.jobs.pretraining.recipes import CONVOLUTIONAL, SIZES, Recipe
 from minift.jobs.pretraining.work import Ready, Work, image_batches
@@ -96,11 +95,7 @@ class ImageWork(Work):
         ]
 
     def digest(self) -> str:
-        found = hashlib.sha256()
-        for part in (self.train, self.held):
-            found.update(part.images)
-            found.update(b"" if part.labels is None else part.labels)
-        return found.hexdigest()
+        return self.train.digest() + self.held.digest()
 
     def remarks(self) -> list[str]:
         return about_labels(self.train.classes, self.sample)

@@ -10,8 +10,8 @@ from typing import Any
 from minift import hub
 from minift.jobs import folder as run_folder
 from minift.jobs import resuming
+from minift.jobs.images import is_images, read_images, split
 from minift.jobs.pretraining.image_work import ImageWork
-from minift.jobs.pretraining.images import is_images, read_images, split
 from minift.jobs.pretraining.masked_words import MaskedWords
 from minift.jobs.pretraining.next_words import NextWords
 from minift.jobs.pretraining.recipes import RECIPES, SIZES, Recipe

@@ -49,7 +49,7 @@ class Work(ABC):
 
     @abstractmethod
     def digest(self) -> str:
-        """The SHA-256 of all that is learnt from and judged on."""
+        """SHA-256 of all that is learnt from and judged on."""
 
     @abstractmethod
     def new_model(self) -> PretrainedModel:
