@@ -25,6 +25,7 @@ from minift.cli import (
     gpu_check,
     learn,
     predict,
+    pretrain,
     quickstart,
 )
 from minift.cli.arguments import (
@@ -36,7 +37,8 @@ from minift.cli.arguments import (
 )
 
 COMMANDS = (  # in the order of --help
-    quickstart, finetune, evaluate, predict, embed, generate, fetch, learn, doctor, gpu_check
+    quickstart, pretrain, finetune, evaluate, predict, embed, generate, fetch, learn, doctor,
+    gpu_check,
 )  # fmt: skip
 
 

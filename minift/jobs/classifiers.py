@@ -24,6 +24,7 @@ from minift.models import (
     BertForSequenceClassification,
     load,
 )
+from minift.models.pretrained import PretrainedModel
 from minift.nn import Linear, init
 from minift.tape import no_grad
 
@@ -183,7 +184,7 @@ def quiet() -> Iterator[None]:
         log.setLevel(level)
 
 
-def describe_loading(model: BertForSequenceClassification, kept_head: bool) -> str:
+def describe_loading(model: PretrainedModel, kept_head: bool) -> str:
     """What came from the folder and what is new, in words."""
     assert model.load_report is not None
     report = model.load_report

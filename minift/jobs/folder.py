@@ -7,6 +7,7 @@ train.jsonl           a line for each step and each evaluation
 checkpoints/          where a killed run goes on (`resuming.py`)
 metrics.json          what came of it, written last
 confusion.png, predictions.png, learning_curves.png, worst_mistakes.csv
+pictures/             what a model could do at each evaluation of its pre-training
 """
 
 from __future__ import annotations
@@ -23,11 +24,10 @@ from typing import Any
 
 from minift import hub
 
-RUN, METRICS = "run.json", "metrics.json"
+RUN, METRICS, PICTURES = "run.json", "metrics.json", "pictures"
 OWN_FILES = (
     "model", "adapter", RUN, "train.jsonl", "checkpoints", METRICS, "confusion.png",
-    "predictions.png",
-    "learning_curves.png", "worst_mistakes.csv",
+    "predictions.png", "learning_curves.png", "worst_mistakes.csv", "worst_mistakes.png", PICTURES,
 )  # fmt: skip
 
 

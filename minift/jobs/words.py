@@ -120,11 +120,7 @@ def conclude(plan: Plan, results: dict[str, Any]) -> str:
     part = next((name for name in ("test", "validation") if name in results), None)
     lines = []
     if part is not None:
-        rows = results["rows"][part]
-        note = "" if part == "test" else ", which also chose the best epoch: take it with salt"
-        best = results["best_epoch"]
-        chosen = f", with the weights of epoch {best} of {results['epochs']}" if best else ""
-        lines += [f"On {count(rows, part + ' row')}{chosen}{note}:", ""]
+        lines += [judged_on(results, part, "row"), ""]
         ours = {"fine-tuned": results[part], **results["baselines"]}
         lines += [table(task.headline, ours), ""]
         lines += [interval(results[part]), ""]
@@ -138,6 +134,14 @@ def conclude(plan: Plan, results: dict[str, Any]) -> str:
         f"{plan.options.text}{pair}"
     )
     return "\n".join(lines)
+
+
+def judged_on(results: dict[str, Any], part: str, what: str) -> str:
+    """On how many rows of which part, and with the weights of which epoch."""
+    rows, best = results["rows"][part], results["best_epoch"]
+    note = "" if part == "test" else ", which also chose the best epoch: take it with salt"
+    chosen = f", with the weights of epoch {best} of {results['epochs']}" if best else ""
+    return f"On {count(rows, f'{part} {what}')}{chosen}{note}:"
 
 
 def table(headline: Sequence[str], rows: dict[str, dict[str, Any]]) -> str:

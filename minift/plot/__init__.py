@@ -3,6 +3,7 @@
 from minift.plot.comparison import STRATEGY_NAMES, report
 from minift.plot.computation_graph import graph
 from minift.plot.images import image_grid
+from minift.plot.pretraining import plane, pretraining_curves, similarity
 from minift.plot.training import confusion, learning_curves, predictions
 
 __all__ = [
@@ -11,6 +12,9 @@ __all__ = [
     "graph",
     "image_grid",
     "learning_curves",
+    "plane",
     "predictions",
+    "pretraining_curves",
     "report",
+    "similarity",
 ]
