@@ -21,7 +21,7 @@ from minift.quickstart import job
 TEXT = "a small cat"
 COMMANDS = (
     "quickstart", "finetune", "evaluate", "predict", "embed", "generate", "fetch", "doctor",
-    "gpu-check",
+    "bench", "gpu-check",
 )  # fmt: skip
 
 

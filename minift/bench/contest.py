@@ -169,4 +169,5 @@ def resident(which: str = "VmRSS") -> float:
 
 if __name__ == "__main__":
     name, module, threads, variant = sys.argv[1:]
-    serve(name, module, int(threads), variant)
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is for the other end to speak of
+        serve(name, module, int(threads), variant)

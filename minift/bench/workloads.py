@@ -32,13 +32,13 @@ class Workload:
 WORKLOADS = {
     "W1": Workload("MLP 784-256-256-10, batch 64, Adam"),
     "W2": Workload("BERT 2 × 128, masked words, 32 × 64", tokens=2048),
-    "W2-dropout": Workload("the same, dropout 0.1", tokens=2048),
+    "W2-dropout": Workload("BERT 2 × 128, masked words, dropout 0.1", tokens=2048),
     "W3": Workload("BERT 6 × 384, 2 classes, 16 × 128", tokens=2048),
-    "W3-dropout": Workload("the same, dropout 0.1", tokens=2048),
-    "W3-frozen": Workload("the same, only the head trained", tokens=2048),
-    "W3-cached": Workload("the same, on features that are kept", tokens=2048, fused=False),
-    "W4-autoencoder": Workload("convolutions 3-32-64-32-3, 64 × 3 × 32 × 32"),
-    "W4-resnet": Workload("residual blocks of 32 and 64 channels"),
+    "W3-dropout": Workload("BERT 6 × 384, 2 classes, dropout 0.1", tokens=2048),
+    "W3-frozen": Workload("BERT 6 × 384, only the head trained", tokens=2048),
+    "W3-cached": Workload("its head, on features that are kept", tokens=2048, fused=False),
+    "W4-autoencoder": Workload("convolutional autoencoder, 64 × 3 × 32 × 32"),
+    "W4-resnet": Workload("ResNet blocks, 64 × 3 × 32 × 32"),
     "W5": Workload("2,000 sentence vectors, BERT 6 × 384", 1 / PARTS, "pass", 7910, False),
     **{
         f"W6-{T}": Workload(f"attention, 12 × 32, T = {T:,}", tokens=T, fused=False)

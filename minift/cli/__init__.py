@@ -16,6 +16,7 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from minift.cli import (
+    bench,
     doctor,
     embed,
     evaluate,
@@ -35,7 +36,7 @@ from minift.cli.arguments import (
 )
 
 COMMANDS = (  # in the order of --help
-    quickstart, finetune, evaluate, predict, embed, generate, fetch, doctor, gpu_check
+    quickstart, finetune, evaluate, predict, embed, generate, fetch, doctor, bench, gpu_check
 )  # fmt: skip
 
 
