@@ -16,6 +16,7 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from minift.cli import (
+    bench,
     doctor,
     embed,
     evaluate,
@@ -37,7 +38,7 @@ from minift.cli.arguments import (
 )
 
 COMMANDS = (  # in the order of --help
-    quickstart, pretrain, finetune, evaluate, predict, embed, generate, fetch, learn, doctor,
+    quickstart, pretrain, finetune, evaluate, predict, embed, generate, fetch, learn, doctor, bench,
     gpu_check,
 )  # fmt: skip
 

@@ -1,19 +1,23 @@
-"""The workloads in minift."""
+"""The workloads in minift, as one writes them with it.
+
+Read `in_torch.py` beside it, which writes the same in the same order.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 import minift as mf
-from benchmarks import workloads as w
 from minift import functional as F
 from minift import nn
+from minift.bench import workloads as w
+from minift.bench.workloads import InParts, Step
+from minift.finetune import Head
 from minift.models.bert import mean_over_tokens
-
-Step = Callable[[], Any]
 
 
 def config(sizes: dict[str, int], dropout: float) -> mf.models.BertConfig:
@@ -79,6 +83,13 @@ def classification(dropout: float = 0.0, frozen: bool = False) -> Step:
     return training(model, lambda: F.cross_entropy(model(ids), classes), decay=True)
 
 
+def cached_features() -> Step:
+    """What is left of the frozen step when the body's features are kept."""
+    x, classes = w.features()
+    head = Head(mf.models.BertForSequenceClassification(config(w.MINILM, 0.0)))
+    return training(head, lambda: F.cross_entropy(head(x), classes), decay=True)
+
+
 def autoencoder() -> Step:
     x = mf.Tensor(w.images()[0])
     model = nn.Sequential(
@@ -101,16 +112,27 @@ def resnet() -> Step:
 
 
 def sentence_vectors() -> Step:
-    batches = w.buckets_of_text()
     encoder = mf.models.BertModel(config(w.MINILM, 0.0), add_pooling_layer=False).eval()
 
     @mf.no_grad()
-    def step() -> float:
+    def read(batches: list[tuple[np.ndarray, np.ndarray]]) -> float:
         for ids, mask in batches:
             vectors = mean_over_tokens(encoder(ids, mask), mask)
         return float(vectors.numpy()[0, 0])
 
-    return step
+    batches = w.buckets_of_text()
+    return InParts([partial(read, batches[i :: w.PARTS]) for i in range(w.PARTS)])
+
+
+def generation() -> Step:
+    model = mf.models.GPT2LMHeadModel(
+        mf.models.GPT2Config(
+            vocab_size=w.GPT["words"], n_positions=w.GPT["length"], n_embd=w.GPT["width"],
+            n_layer=w.GPT["layers"], n_head=w.GPT["heads"], n_inner=w.GPT["wide"],
+            activation_function="gelu", bos_token_id=None, eos_token_id=None,
+        )
+    )  # fmt: skip
+    return lambda: model.generate(w.prompt(), 256, temperature=0)
 
 
 def attention(tokens: int) -> Callable[[], Step]:
@@ -144,16 +166,16 @@ def chain(op: Callable[[Any, Any], Any]) -> Callable[[], Step]:
 BUILDERS: dict[str, Callable[[], Step]] = {
     "W1": mlp,
     "W2": masked_words,
-    "W2-dropout": lambda: masked_words(0.1),
+    "W2-dropout": partial(masked_words, dropout=0.1),
     "W3": classification,
-    "W3-dropout": lambda: classification(0.1),
-    "W3-frozen": lambda: classification(0.0, frozen=True),
+    "W3-dropout": partial(classification, dropout=0.1),
+    "W3-frozen": partial(classification, frozen=True),
+    "W3-cached": cached_features,
     "W4-autoencoder": autoencoder,
     "W4-resnet": resnet,
     "W5": sentence_vectors,
-    "W6-256": attention(256),
-    "W6-1024": attention(1024),
-    "W6-4096": attention(4096),
+    **{f"W6-{T}": attention(T) for T in (256, 512, 1024, 2048, 4096)},
+    "W7": generation,
     "W8-scale": chain(lambda x, _: x * 0.9),
     "W8-tanh": chain(lambda x, _: x.tanh()),
     "W8-matmul": chain(lambda x, weight: x @ weight),
