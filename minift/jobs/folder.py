@@ -6,7 +6,7 @@ run.json              the command, its options, data, machine
 train.jsonl           a line for each step and each evaluation
 checkpoints/          where a killed run goes on (`resuming.py`)
 metrics.json          what came of it, written last
-confusion.png, predictions.png, learning_curves.png, worst_mistakes.csv
+confusion.png, predictions.png, reliability.png, learning_curves.png, worst_mistakes.csv
 """
 
 from __future__ import annotations
@@ -26,8 +26,7 @@ from minift import hub
 RUN, METRICS = "run.json", "metrics.json"
 OWN_FILES = (
     "model", "adapter", RUN, "train.jsonl", "checkpoints", METRICS, "confusion.png",
-    "predictions.png",
-    "learning_curves.png", "worst_mistakes.csv",
+    "predictions.png", "learning_curves.png", "reliability.png", "worst_mistakes.csv",
 )  # fmt: skip
 
 

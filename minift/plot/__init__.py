@@ -3,7 +3,7 @@
 from minift.plot.comparison import STRATEGY_NAMES, report
 from minift.plot.computation_graph import graph
 from minift.plot.images import image_grid
-from minift.plot.training import confusion, learning_curves, predictions
+from minift.plot.training import confusion, learning_curves, predictions, reliability
 
 __all__ = [
     "STRATEGY_NAMES",
@@ -12,5 +12,6 @@ __all__ = [
     "image_grid",
     "learning_curves",
     "predictions",
+    "reliability",
     "report",
 ]
