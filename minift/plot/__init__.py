@@ -4,6 +4,7 @@ from minift.plot.comparison import STRATEGY_NAMES, report
 from minift.plot.computation_graph import graph
 from minift.plot.images import image_grid
 from minift.plot.training import confusion, learning_curves, predictions, reliability
+from minift.plot.trials import search
 
 __all__ = [
     "STRATEGY_NAMES",
@@ -14,4 +15,5 @@ __all__ = [
     "predictions",
     "reliability",
     "report",
+    "search",
 ]
