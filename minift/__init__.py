@@ -8,7 +8,19 @@
 Importing it needs NumPy alone. Read `minift/tensor.py` first.
 """
 
-from minift import baselines, data, finetune, metrics, models, nn, objectives, optim, plot, probes
+from minift import (
+    baselines,
+    data,
+    finetune,
+    metrics,
+    models,
+    nn,
+    objectives,
+    optim,
+    plot,
+    probes,
+    search,
+)
 from minift import ops as functional
 from minift.autograd import grad, op
 from minift.backend import cuda
@@ -76,6 +88,7 @@ __all__ = [
     "randn",
     "randn_like",
     "save_weights",
+    "search",
     "set_num_threads",
     "stack",
     "where",

@@ -34,6 +34,12 @@ def test_predictions(tmp_path):
     assert is_png(tmp_path / "predictions.png")
 
 
+@pytest.mark.parametrize("confidence", [[1.0], [0.0, 0.2, 0.21, 0.9]])
+def test_reliability_also_of_a_single_sure_answer(tmp_path, confidence):
+    plot.reliability(np.array(confidence), np.ones(len(confidence)), tmp_path / "reliability.png")
+    assert is_png(tmp_path / "reliability.png")
+
+
 def test_long_names_are_cut_and_dollars_are_not_mathematics():
     assert shortened("a$b$") == r"a\$b\$"
     assert shortened("x" * 30) == "x" * 19 + "…"

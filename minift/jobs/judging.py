@@ -81,12 +81,16 @@ def draw(
     outputs: np.ndarray,
     output: Path,
 ) -> None:
-    """The picture of the answers: of classes a confusion matrix, of numbers a scatter plot."""
+    """The pictures of the answers: of classes a confusion matrix, of numbers a scatter plot, of
+    chances whether they hold."""
     if isinstance(task, ClassificationTask):
         counts = confusion_matrix(targets, outputs.argmax(axis=1), len(task.names))
         plot.confusion(counts.tolist(), task.names, output / "confusion.png")
     elif isinstance(task, RegressionTask):
         plot.predictions(targets, outputs[:, 0], output / "predictions.png")
+    confidences = task.calibration(targets, outputs)
+    if confidences is not None:
+        plot.reliability(*confidences, output / "reliability.png")
 
 
 def write_mistakes(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from minift.data.tables import count
@@ -22,6 +22,9 @@ NAMES = {
     "r2": "R²",
     "mean_absolute_error": "mean abs. error",
     "spearman": "Spearman",
+    "auc": "AUC",
+    "average_precision": "average precision",
+    "calibration_error": "calibration error",
     "naive_bayes": "naive Bayes",
     "mean": "mean of the labels",
 }
@@ -159,11 +162,27 @@ def number(value: float | None) -> str:
 
 
 def interval(scores: dict[str, Any]) -> str:
-    """The one number that has an interval."""
-    name = next(key for key in scores if key.endswith("_interval")).removesuffix("_interval")
+    """The first number that has an interval."""
+    name = next(names_with_interval(scores))
     low, high = scores[f"{name}_interval"]
     shown = NAMES.get(name, name)
     return f"{shown} {number(scores[name])}, 95 % interval over the rows {low:.3f} to {high:.3f}"
+
+
+def intervals(scores: dict[str, Any]) -> str:
+    """A line for each number that has one."""
+    lines = [f"{'':<20}{'value':>8}   95 % interval over the rows"]
+    for name in names_with_interval(scores):
+        low, high = scores[f"{name}_interval"]
+        shown = NAMES.get(name, name)
+        lines.append(f"{shown:<20}{number(scores[name]):>8}   {low:.3f} to {high:.3f}")
+    return "\n".join(lines)
+
+
+def names_with_interval(scores: dict[str, Any]) -> Iterator[str]:
+    """The numbers of which an interval is known."""
+    there = (key for key, value in scores.items() if key.endswith("_interval") and value)
+    return (key.removesuffix("_interval") for key in there)
 
 
 def per_class(scores: dict[str, dict[str, float]]) -> str:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minift.jobs.examples import Examples
+from minift.jobs.tasks.scores import finite
 from minift.jobs.tasks.task import Scores, Task
 from minift.metrics import (
     bootstrap_interval,
@@ -110,8 +111,3 @@ def number_of(examples: Examples, row: int) -> float:
     if not math.isfinite(number):
         raise examples.wrong(row, f"{cell!r} in the column {examples.label_column!r} is no number")
     return number
-
-
-def finite(number: float) -> float | None:
-    """A number as JSON can hold it."""
-    return number if math.isfinite(number) else None

@@ -11,6 +11,7 @@ from minift.jobs.examples import Examples
 from minift.train.trainer import Objective
 
 Scores = dict[str, Any]  # what metrics.json holds: plain values
+Confidences = tuple[np.ndarray, np.ndarray]  # the probability of each answer; whether it was right
 
 
 class Task(ABC):
@@ -55,6 +56,10 @@ class Task(ABC):
     @abstractmethod
     def scores(self, targets: np.ndarray, outputs: np.ndarray) -> Scores:
         """How good the outputs are."""
+
+    def calibration(self, targets: np.ndarray, outputs: np.ndarray) -> Confidences | None:
+        """How sure each answer was, and whether it was right; None if answers have no chances."""
+        return None
 
     @abstractmethod
     def losses(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
