@@ -8,7 +8,19 @@
 Importing it needs NumPy alone. Read `minift/tensor.py` first.
 """
 
-from minift import baselines, data, finetune, metrics, models, nn, objectives, optim, plot, probes
+from minift import (
+    baselines,
+    data,
+    finetune,
+    imbalance,
+    metrics,
+    models,
+    nn,
+    objectives,
+    optim,
+    plot,
+    probes,
+)
 from minift import ops as functional
 from minift.autograd import grad, op
 from minift.backend import cuda
@@ -54,6 +66,7 @@ __all__ = [
     "get_num_threads",
     "grad",
     "gradcheck",
+    "imbalance",
     "load",
     "load_weights",
     "manual_seed",

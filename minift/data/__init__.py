@@ -13,7 +13,7 @@ from minift.data.bpe import BPETokenizer
 from minift.data.datasets import ArrayDataset, Dataset, TokenDataset
 from minift.data.digits import Digits, load_digits
 from minift.data.glosses import Glosses, draw_labelled, load_glosses
-from minift.data.loader import BucketSampler, DataLoader
+from minift.data.loader import BucketSampler, DataLoader, OverSampler
 from minift.data.masking import MaskingCollator, mask_tokens
 from minift.data.splits import k_folds, train_test_split
 from minift.data.tables import Table, open_table, read_csv
@@ -30,6 +30,7 @@ __all__ = [
     "Digits",
     "Glosses",
     "MaskingCollator",
+    "OverSampler",
     "Table",
     "TokenDataset",
     "WordPieceTokenizer",

@@ -5,7 +5,7 @@ adapter/              of LoRA: what was trained, without what it was trained bes
 run.json              the command, its options, data, machine
 train.jsonl           a line for each step and each evaluation
 metrics.json          what came of it
-confusion.png, predictions.png, learning_curves.png, worst_mistakes.csv
+confusion.png, precision_recall.png, predictions.png, learning_curves.png, worst_mistakes.csv
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from minift import hub
 RUN = "run.json"
 OWN_FILES = (
     "model", "adapter", RUN, "train.jsonl", "metrics.json", "confusion.png", "predictions.png",
-    "learning_curves.png", "worst_mistakes.csv",
+    "precision_recall.png", "learning_curves.png", "worst_mistakes.csv",
 )  # fmt: skip
 
 

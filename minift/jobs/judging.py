@@ -16,6 +16,7 @@ from minift.jobs import folder as run_folder
 from minift.jobs.examples import Examples
 from minift.jobs.plan import Plan
 from minift.jobs.tasks import ClassificationTask, RegressionTask, Task
+from minift.jobs.tasks.classification import softmax
 from minift.metrics import confusion_matrix
 from minift.train import EarlyStopping, History
 from minift.train.records import read_records
@@ -33,6 +34,7 @@ def judge(
         "rows": counts_of(plan),
         "epochs": len(history.evaluations) or plan.recipe.epochs,
         "best_epoch": best_epoch(stopping, history),
+        "moved_thresholds": plan.classifier.offsets,
     }
     for name, rows in (("validation", parts.validation), ("test", parts.test)):
         if len(rows):
@@ -81,10 +83,14 @@ def draw(
     outputs: np.ndarray,
     output: Path,
 ) -> None:
-    """The picture of the answers: of classes a confusion matrix, of numbers a scatter plot."""
+    """Pictures of the answers: of classes a confusion matrix and how well the rarest is found, of
+    numbers a scatter plot."""
     if isinstance(task, ClassificationTask):
         counts = confusion_matrix(targets, outputs.argmax(axis=1), len(task.names))
         plot.confusion(counts.tolist(), task.names, output / "confusion.png")
+        rarest = task.rarest(targets)
+        positive, scores = targets == rarest, softmax(outputs)[:, rarest]
+        plot.precision_recall(positive, scores, task.names[rarest], output / "precision_recall.png")
     elif isinstance(task, RegressionTask):
         plot.predictions(targets, outputs[:, 0], output / "predictions.png")
 

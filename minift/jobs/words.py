@@ -22,6 +22,7 @@ NAMES = {
     "r2": "R²",
     "mean_absolute_error": "mean abs. error",
     "spearman": "Spearman",
+    "average_precision": "average precision",
     "naive_bayes": "naive Bayes",
     "mean": "mean of the labels",
 }
@@ -44,7 +45,21 @@ def announce(plan: Plan) -> list[str]:
         f"strategy {recipe.strategy}, at most {count(recipe.epochs, 'epoch')}, learning rate "
         f"{recipe.lr:.2g}, about {recipe.batch_size} texts a batch, on {plan.device}"
     )
+    lines += [f"  {line}" for line in remedies(plan)]
     return lines
+
+
+def remedies(plan: Plan) -> list[str]:
+    """What is done about uneven classes, in a line if anything is."""
+    options = plan.options
+    chosen = [
+        (options.balanced, "classes weighed"),
+        (options.focal, "focal loss"),
+        (options.oversample, "rows of rare classes several times an epoch"),
+        (options.move_threshold, "thresholds moved on the validation part"),
+    ]
+    done = ", ".join(words for on, words in chosen if on)
+    return [f"against uneven classes: {done}"] if done else []
 
 
 def remarks(plan: Plan) -> list[str]:
@@ -124,7 +139,10 @@ def conclude(plan: Plan, results: dict[str, Any]) -> str:
         lines += [f"On {count(rows, part + ' row')}{chosen}{note}:", ""]
         ours = {"fine-tuned": results[part], **results["baselines"]}
         lines += [table(task.headline, ours), ""]
-        lines += [interval(results[part]), ""]
+        lines += [*intervals(results[part]), ""]
+    if results["moved_thresholds"]:
+        moved = ", ".join(f"{name} {x:+.2f}" for name, x in results["moved_thresholds"].items())
+        lines += [f"Thresholds moved by adding to the scores: {moved}", ""]
     if results.get("warning"):
         lines += [results["warning"], ""]
     files = ", ".join(sorted(path.name for path in output.iterdir()))
@@ -151,12 +169,17 @@ def number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def interval(scores: dict[str, Any]) -> str:
-    """The one number that has an interval."""
-    name = next(key for key in scores if key.endswith("_interval")).removesuffix("_interval")
-    low, high = scores[f"{name}_interval"]
-    shown = NAMES.get(name, name)
-    return f"{shown} {number(scores[name])}, 95 % interval over the rows {low:.3f} to {high:.3f}"
+def intervals(scores: dict[str, Any]) -> list[str]:
+    """A line for each number that has an interval."""
+    lines = []
+    for name in [key.removesuffix("_interval") for key in scores if key.endswith("_interval")]:
+        low, high = scores[f"{name}_interval"]
+        shown = NAMES.get(name, name)
+        shown += f" of {scores['rarest']!r}" if name == "average_precision" else ""
+        lines.append(
+            f"{shown} {number(scores[name])}, 95 % interval over the rows {low:.3f} to {high:.3f}"
+        )
+    return lines
 
 
 def per_class(scores: dict[str, dict[str, float]]) -> str:

@@ -3,7 +3,7 @@
 from minift.plot.comparison import STRATEGY_NAMES, report
 from minift.plot.computation_graph import graph
 from minift.plot.images import image_grid
-from minift.plot.training import confusion, learning_curves, predictions
+from minift.plot.training import confusion, learning_curves, precision_recall, predictions
 
 __all__ = [
     "STRATEGY_NAMES",
@@ -11,6 +11,7 @@ __all__ = [
     "graph",
     "image_grid",
     "learning_curves",
+    "precision_recall",
     "predictions",
     "report",
 ]
