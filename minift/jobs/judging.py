@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from minift import plot
+from minift.data import load_glosses
+from minift.finetune import SourceTask
 from minift.jobs import folder as run_folder
 from minift.jobs.examples import Examples
 from minift.jobs.plan import Plan
@@ -21,6 +23,7 @@ from minift.metrics import confusion_matrix
 from minift.train import EarlyStopping, History
 from minift.train.records import read_records
 
+SOURCE_TEXTS = 300  # WordNet definitions, about 700 hidden words
 MISTAKES = 100  # of the worst, how many are listed
 
 
@@ -45,8 +48,20 @@ def judge(
             results["warning"] = task.warning(outputs)
             draw(task, targets, outputs, output)
             write_mistakes(task, examples, targets, outputs, output)
+    results["forgetting"] = forgetting_of(plan)
     plot.learning_curves(read_records(output / "train.jsonl"), output / "learning_curves.png")
     return {**results, "seconds": round(seconds, 2)}
+
+
+def forgetting_of(plan: Plan) -> dict[str, Any]:
+    """The source loss before and after, on definitions of WordNet; or why there is none."""
+    texts = load_glosses().dev[0][:SOURCE_TEXTS]
+    source = SourceTask.of(plan.options.model, texts)
+    if source is None:
+        return {"unknown": "the folder holds no head for its pre-training objective"}
+    source.model.to(plan.device)
+    before, after = source.loss(), source.loss(plan.classifier.model)
+    return {"objective": "masked words", "texts": SOURCE_TEXTS, "before": before, "after": after}
 
 
 def counts_of(plan: Plan) -> dict[str, int]:

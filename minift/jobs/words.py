@@ -143,6 +143,7 @@ def conclude(plan: Plan, results: dict[str, Any]) -> str:
     if results["moved_thresholds"]:
         moved = ", ".join(f"{name} {x:+.2f}" for name, x in results["moved_thresholds"].items())
         lines += [f"Thresholds moved by adding to the scores: {moved}", ""]
+    lines += [forgetting(results["forgetting"]), ""]
     if results.get("warning"):
         lines += [results["warning"], ""]
     files = ", ".join(sorted(path.name for path in output.iterdir()))
@@ -153,6 +154,17 @@ def conclude(plan: Plan, results: dict[str, Any]) -> str:
         f"{plan.options.text}{pair}"
     )
     return "\n".join(lines)
+
+
+def forgetting(found: dict[str, Any]) -> str:
+    """What fine-tuning cost the body, in a sentence."""
+    if "unknown" in found:
+        return f"Forgetting: not measured, {found['unknown']}"
+    before, after = found["before"], found["after"]
+    return (
+        f"Forgetting: loss on hidden words of {found['texts']} WordNet definitions {before:.3f} "
+        f"before, {after:.3f} after ({after - before:+.3f} nats)"
+    )
 
 
 def table(headline: Sequence[str], rows: dict[str, dict[str, Any]]) -> str:
