@@ -70,7 +70,8 @@ def test_evaluate_prints_and_writes_the_numbers_of_a_table(capsys, here, trained
         row = metrics["per_class"][name]
         assert f"{name:<5}  {row['precision']:9.3f}  {row['recall']:6.3f}  {row['f1']:5.3f}" in out
     assert {path.name for path in (here / "ev").iterdir()} == {
-        "metrics.json", "run.json", "confusion.png", "reliability.png", "worst_mistakes.csv",
+        "metrics.json", "run.json", "confusion.png", "precision_recall.png", "reliability.png",
+        "worst_mistakes.csv",
     }  # fmt: skip
 
 

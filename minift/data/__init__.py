@@ -16,7 +16,7 @@ from minift.data.corpus import Corpus, Passages, open_corpus
 from minift.data.datasets import ArrayDataset, Dataset, TokenDataset
 from minift.data.digits import Digits, load_digits
 from minift.data.glosses import Glosses, draw_labelled, load_glosses
-from minift.data.loader import BucketSampler, DataLoader, WindowSampler
+from minift.data.loader import BucketSampler, DataLoader, OverSampler, WindowSampler
 from minift.data.masking import MaskingCollator, mask_tokens
 from minift.data.moby_dick import MobyDick, load_moby_dick
 from minift.data.packing import Blocks, pack
@@ -41,6 +41,7 @@ __all__ = [
     "Glosses",
     "MaskingCollator",
     "MobyDick",
+    "OverSampler",
     "PairingCollator",
     "Passages",
     "Segments",

@@ -25,7 +25,7 @@ from minift.jobs.recipe import (
     Recipe,
     choose_recipe,
 )
-from minift.jobs.tasks import TASKS
+from minift.jobs.tasks import TASKS, ClassificationTask, RegressionTask, Task
 from minift.train import choose_device
 
 JOB = "finetune"
@@ -51,6 +51,9 @@ class Options:
     val_split: float = 0.1
     test_split: float = 0.1
     balanced: bool = False
+    focal: bool = False
+    oversample: bool = False
+    move_threshold: bool = False
     l2_sp: float | None = None
     schedule: str = "linear"
     unfreeze: str = "epoch"
@@ -147,12 +150,11 @@ def read(options: Options) -> Plan:
     parts = split(
         task.strata(targets), examples.groups, options.val_split, options.test_split, options.seed
     )
-    if options.balanced:
-        task.objective(targets, options.balanced)  # a regression has nothing to balance
+    check_remedies(options, task, targets)
     recipe = choose_recipe(
         options.strategy,
         model.config.hidden_size,
-        len(parts.train),
+        rows_an_epoch(options, targets[parts.train]),
         options.lr,
         options.epochs,
         options.batch_size,
@@ -198,6 +200,32 @@ def check_options(options: Options) -> None:
             f"--output {options.output} holds the model that is to be fine-tuned; name another "
             f"folder"
         )
+
+
+def check_remedies(options: Options, task: Task, targets: np.ndarray) -> None:
+    """Raises ValueError for a remedy against uneven classes that the task cannot have."""
+    if options.balanced or options.focal:
+        task.objective(targets, options.balanced, options.focal)
+    if options.oversample and not isinstance(task, ClassificationTask):
+        raise ValueError(f"--oversample needs one class a text; this is a {task.kind}")
+    if options.oversample and options.balanced:
+        raise ValueError(
+            "--oversample and --class-weight balanced do the same twice over; give one of them"
+        )
+    if options.move_threshold and isinstance(task, RegressionTask):
+        raise ValueError(f"--move-threshold needs classes; this is a {task.kind}")
+    if options.move_threshold and not options.val_split:
+        raise ValueError(
+            "--move-threshold is chosen on the validation part, which --val-split 0 leaves out"
+        )
+
+
+def rows_an_epoch(options: Options, targets: np.ndarray) -> int:
+    """How many rows of training an epoch has."""
+    if not options.oversample:
+        return len(targets)
+    counts = np.unique(targets, return_counts=True)[1]
+    return int(len(counts) * counts.max())
 
 
 def limit(options: Options, most: int) -> int:

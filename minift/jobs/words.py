@@ -47,7 +47,21 @@ def announce(plan: Plan) -> list[str]:
         f"strategy {recipe.strategy}, at most {count(recipe.epochs, 'epoch')}, learning rate "
         f"{recipe.lr:.2g}, about {recipe.batch_size} texts a batch, on {plan.device}"
     )
+    lines += [f"  {line}" for line in remedies(plan)]
     return lines
+
+
+def remedies(plan: Plan) -> list[str]:
+    """What is done about uneven classes, in a line if anything is."""
+    options = plan.options
+    chosen = [
+        (options.balanced, "classes weighed"),
+        (options.focal, "focal loss"),
+        (options.oversample, "rows of rare classes several times an epoch"),
+        (options.move_threshold, "thresholds moved on the validation part"),
+    ]
+    done = ", ".join(words for on, words in chosen if on)
+    return [f"against uneven classes: {done}"] if done else []
 
 
 def remarks(plan: Plan) -> list[str]:
@@ -126,7 +140,11 @@ def conclude(plan: Plan, results: dict[str, Any]) -> str:
         lines += [judged_on(results, part, "row"), ""]
         ours = {"fine-tuned": results[part], **results["baselines"]}
         lines += [table(task.headline, ours), ""]
-        lines += [interval(results[part]), ""]
+        lines += [intervals(results[part]), ""]
+    if results["moved_thresholds"]:
+        moved = ", ".join(f"{name} {x:+.2f}" for name, x in results["moved_thresholds"].items())
+        lines += [f"Thresholds moved by adding to the scores: {moved}", ""]
+    lines += [forgetting(results["forgetting"]), ""]
     if results.get("warning"):
         lines += [results["warning"], ""]
     files = ", ".join(sorted(path.name for path in output.iterdir()))
@@ -145,6 +163,17 @@ def judged_on(results: dict[str, Any], part: str, what: str) -> str:
     note = "" if part == "test" else ", which also chose the best epoch: take it with salt"
     chosen = f", with the weights of epoch {best} of {results['epochs']}" if best else ""
     return f"On {count(rows, f'{part} {what}')}{chosen}{note}:"
+
+
+def forgetting(found: dict[str, Any]) -> str:
+    """What fine-tuning cost the body, in a sentence."""
+    if "unknown" in found:
+        return f"Forgetting: not measured, {found['unknown']}"
+    before, after = found["before"], found["after"]
+    return (
+        f"Forgetting: loss on hidden words of {found['texts']} WordNet definitions {before:.3f} "
+        f"before, {after:.3f} after ({after - before:+.3f} nats)"
+    )
 
 
 def table(headline: Sequence[str], rows: dict[str, dict[str, Any]]) -> str:

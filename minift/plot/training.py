@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from minift import hub, metrics
+from minift.imbalance import precision_band
 from minift.plot.comparison import running_mean
 
 BLUE, RED, GREY = "#0072B2", "#D55E00", "#555555"  # Okabe & Ito's
@@ -56,6 +57,26 @@ def confusion(counts: Sequence[Sequence[int]], names: Sequence[str], file: Path)
             color = "white" if shares[i, j] > 0.5 else "black"
             axes.text(j, i, f"{matrix[i, j]:,}", ha="center", va="center", color=color, fontsize=8)
     axes.set(xlabel="predicted", ylabel="true", title="Confusion matrix")
+    save(figure, file)
+
+
+def precision_recall(positive: np.ndarray, scores: np.ndarray, name: str, file: Path) -> None:
+    """Precision against recall of one class, with its bootstrap band, above what chance gives.
+
+    `positive` (n,) marks the rows of the class, `scores` (n,) say how much a row looks like it.
+    """
+    axes, figure = new_axes(5, 4.2)
+    recall = np.linspace(0.02, 1, 50)
+    low, value, high = precision_band(positive, scores, recall)
+    area = metrics.average_precision(positive, scores)
+    axes.fill_between(recall, low, high, color=BLUE, alpha=0.2, label="95 % of redrawn rows")
+    axes.plot(recall, value, color=BLUE, linewidth=2, label=f"average precision {area:.3f}")
+    chance = float(np.mean(positive))
+    axes.axhline(chance, color=GREY, linestyle="--", linewidth=1, label=f"chance {chance:.3f}")
+    axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
+    axes.set_title(f"Finding “{shortened(name)}”")
+    axes.legend(frameon=False)
+    axes.grid(alpha=0.25)
     save(figure, file)
 
 

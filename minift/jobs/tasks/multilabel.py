@@ -9,6 +9,7 @@ import numpy as np
 
 from minift.baselines import NaiveBayes
 from minift.data.tables import count
+from minift.imbalance import best_offsets
 from minift.jobs.examples import Examples
 from minift.jobs.tasks.classification import in_order
 from minift.jobs.tasks.scores import calibration_scores, per_class, ranking_scores
@@ -73,12 +74,20 @@ class MultiLabelTask(Task):
             f"{int((~targets.any(axis=1)).sum()):,} texts without any",
         ]
 
-    def objective(self, targets: np.ndarray, balanced: bool) -> MultiLabel:
+    def objective(self, targets: np.ndarray, balanced: bool, focal: bool = False) -> MultiLabel:
         """Balanced: the texts that have a label count together as much as those that do not."""
+        if focal:
+            raise ValueError("--loss focal needs one class a text; these have several labels")
         if not balanced:
             return MultiLabel()
         there = targets.sum(axis=0)
         return MultiLabel(pos_weight=((len(targets) - there) / np.maximum(there, 1)).tolist())
+
+    def offsets(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """Each label has a threshold of its own."""
+        pairs = np.stack([np.zeros_like(outputs), outputs], axis=-1)  # (n, L, 2)
+        marks = (targets > 0).astype(np.int64)
+        return np.array([best_offsets(marks[:, i], pairs[:, i])[1] for i in range(len(self.names))])
 
     def scores(self, targets: np.ndarray, outputs: np.ndarray) -> Scores:
         return {

@@ -61,8 +61,10 @@ class RegressionTask(Task):
             f"standard deviation {targets.std():.4g}"
         ]
 
-    def objective(self, targets: np.ndarray, balanced: bool) -> Regression:
+    def objective(self, targets: np.ndarray, balanced: bool, focal: bool = False) -> Regression:
         """Also fixes mean and deviation."""
+        if focal:
+            raise ValueError("--loss focal needs classes; this is a regression")
         if balanced:
             raise ValueError("--class-weight balanced needs classes; this is a regression")
         self.mean, self.deviation = float(targets.mean()), float(targets.std()) or 1.0
