@@ -26,6 +26,7 @@ from minift.cli import (
     learn,
     predict,
     quickstart,
+    search,
 )
 from minift.cli.arguments import (
     EXIT_FAILURE,
@@ -36,7 +37,8 @@ from minift.cli.arguments import (
 )
 
 COMMANDS = (  # in the order of --help
-    quickstart, finetune, evaluate, predict, embed, generate, fetch, learn, doctor, gpu_check
+    quickstart, finetune, search, evaluate, predict, embed, generate, fetch, learn, doctor,
+    gpu_check,
 )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ run.json              the command, its options, data, machine
 train.jsonl           a line for each step and each evaluation
 checkpoints/          where a killed run goes on (`resuming.py`)
 metrics.json          what came of it, written last
+trials.jsonl, search.png, best/   what a search tried, and the run of the best settings
 confusion.png, predictions.png, reliability.png, learning_curves.png, worst_mistakes.csv
 """
 
@@ -27,6 +28,7 @@ RUN, METRICS = "run.json", "metrics.json"
 OWN_FILES = (
     "model", "adapter", RUN, "train.jsonl", "checkpoints", METRICS, "confusion.png",
     "predictions.png", "learning_curves.png", "reliability.png", "worst_mistakes.csv",
+    "trials.jsonl", "search.png", "best",
 )  # fmt: skip
 
 
