@@ -28,6 +28,7 @@ from minift.cli import (
     predict,
     pretrain,
     quickstart,
+    search,
 )
 from minift.cli.arguments import (
     EXIT_FAILURE,
@@ -38,7 +39,8 @@ from minift.cli.arguments import (
 )
 
 COMMANDS = (  # in the order of --help
-    quickstart, pretrain, finetune, evaluate, predict, embed, generate, fetch, learn, doctor, bench,
+    quickstart, pretrain, finetune, search, evaluate, predict, embed, generate, fetch, learn,
+    doctor, bench,
     gpu_check,
 )  # fmt: skip
 

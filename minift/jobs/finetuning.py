@@ -173,9 +173,10 @@ def config_of(plan: Plan) -> TrainConfig:
 
 def callbacks_of(plan: Plan) -> list[Callback]:
     """What is said and saved on the way."""
-    saving = resuming.saving(plan.options.output, plan.options.checkpoint_minutes)
+    minutes = plan.options.checkpoint_minutes
+    saving = [] if minutes is None else [resuming.saving(plan.options.output, minutes)]
     progress = Progress("fine-tuning", keep=False)
-    return [progress, words.EpochLines(plan.recipe.epochs), saving]
+    return [progress, words.EpochLines(plan.recipe.epochs), *saving]
 
 
 def data_of(plan: Plan) -> tuple[Module, DataLoader, DataLoader]:

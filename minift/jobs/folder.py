@@ -9,6 +9,7 @@ metrics.json          what came of it, written last
 confusion.png, precision_recall.png, predictions.png, reliability.png, learning_curves.png,
 worst_mistakes.csv
 pictures/             what a model could do at each evaluation of its pre-training
+trials.jsonl, search.png, best/   what a search tried, and the run of the best settings
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ RUN, METRICS, PICTURES = "run.json", "metrics.json", "pictures"
 OWN_FILES = (
     "model", "adapter", RUN, "train.jsonl", "checkpoints", METRICS, "confusion.png",
     "precision_recall.png", "predictions.png", "learning_curves.png", "reliability.png",
-    "worst_mistakes.csv", "worst_mistakes.png", PICTURES,
+    "worst_mistakes.csv", "worst_mistakes.png", PICTURES, "trials.jsonl", "search.png", "best",
 )  # fmt: skip
 
 

@@ -59,7 +59,7 @@ class Options:
     unfreeze: str = "epoch"
     seed: int = 0
     device: str = "auto"
-    checkpoint_minutes: float = resuming.MINUTES
+    checkpoint_minutes: float | None = resuming.MINUTES  # None: the run is never saved
     overwrite: bool = False
 
 
@@ -79,15 +79,15 @@ class Plan:
     record: dict[str, Any] | None = None
 
 
-def prepare(options: Options) -> Plan:
-    """Read and check everything; writes nothing.
+def prepare(options: Options, parts: Parts | None = None) -> Plan:
+    """Read and check everything; writes nothing. `parts` replace those that the seed would make.
 
     Raises ValueError, OSError or RuntimeError, in one sentence each, for a mistake in the options,
     the table, the model's folder or the output folder.
     """
     check_options(options)
     run_folder.check_folder(options.output, options.overwrite)
-    return read(options)
+    return read(options, parts)
 
 
 def prepare_again(folder: Path) -> Plan | None:
@@ -99,16 +99,25 @@ def prepare_again(folder: Path) -> Plan | None:
     record = resuming.begun(folder, JOB)
     if resuming.is_finished(folder):
         return None
-    options = options_of(record, folder)
+    plan = read(options_of(record, folder))
+    return replace(plan, recipe=Recipe(**record["recipe"]), record=record)
+
+
+def options_of(record: dict[str, Any], folder: Path) -> Options:
+    """What the user said when the run began.
+
+    Raises ValueError if it cannot be said again, or if the table or the model is another now.
+    """
+    options = said_options(record, folder)
     assert isinstance(options.data, Path)
     resuming.check_same(str(options.data), record["data"], run_folder.fingerprint(options.data))
     model = run_folder.fingerprint_of_folder(hub.resolve(options.model))
     resuming.check_same(str(options.model), record["model"], model)
-    return replace(read(options), recipe=Recipe(**record["recipe"]), record=record)
+    return options
 
 
-def options_of(record: dict[str, Any], folder: Path) -> Options:
-    """What the user said when the run began. Raises ValueError if it cannot be said again."""
+def said_options(record: dict[str, Any], folder: Path) -> Options:
+    """The options of a record, seen from here."""
     said, where = record["options"], record["directory"]
     known = {field.name for field in fields(Options)}
     if not said.keys() <= known:
@@ -134,7 +143,7 @@ def options_of(record: dict[str, Any], folder: Path) -> Options:
     )
 
 
-def read(options: Options) -> Plan:
+def read(options: Options, parts: Parts | None = None) -> Plan:
     """Read the table and the model, and check all that follows from them."""
     device = choose_device(options.device)
     table = options.data if isinstance(options.data, Table) else read_csv(data_file(options.data))
@@ -147,7 +156,7 @@ def read(options: Options) -> Plan:
         model.to(device), model.tokenizer, task, max_length, options.text, options.text_pair
     )
     targets = task.read(examples)
-    parts = split(
+    parts = parts or split(
         task.strata(targets), examples.groups, options.val_split, options.test_split, options.seed
     )
     check_remedies(options, task, targets)
