@@ -52,7 +52,7 @@ def case_matrix_by_left(exercise):
     """the derivative of a matrix product is a matrix product"""
     compare("loss = (A @ B).sum(), the gradient of A", exercise.matrix_by_left(),
             lambda A: (A @ B).sum(), A,
-            "g has the shape of A @ B and holds ones. Which product of g and B fits A?")  # fmt: skip
+            "g has the shape of A @ B and holds ones. Which product with B fits A?")  # fmt: skip
 
 
 def case_picked(exercise):
