@@ -18,6 +18,7 @@ from minift.bench import workloads as w
 from minift.bench.workloads import InParts, Step
 from minift.finetune import Head
 from minift.models.bert import mean_over_tokens
+from minift.train import backward_in_parts
 
 
 def config(sizes: dict[str, int], dropout: float) -> mf.models.BertConfig:
@@ -62,6 +63,27 @@ def training(model: nn.Module, loss_of: Callable[[], mf.Tensor], decay: bool = F
     return step
 
 
+def training_in_parts(
+    model: nn.Module,
+    loss_of: Callable[[slice], tuple[mf.Tensor, dict[str, float]]],
+    rows: int,
+    count: int,
+    decay: bool = False,
+) -> Step:
+    """The same where each thread takes some rows of the batch, as `TrainConfig(split_batch=True)`
+    does: `loss_of` gives their mean loss and how many of the `count` examples it is of."""
+    optimizer = (mf.optim.AdamW if decay else mf.optim.Adam)(model.parameters(), lr=1e-4)
+    model.train()
+
+    def step() -> float:
+        optimizer.zero_grad()
+        logs = backward_in_parts(loss_of, rows, count)
+        optimizer.step()
+        return sum(log["loss"].item() * log["count"] for log in logs) / count
+
+    return step
+
+
 def mlp() -> Step:
     x, y = w.rows_of_pixels()
     relu = nn.ReLU()
@@ -72,7 +94,14 @@ def mlp() -> Step:
 def masked_words(dropout: float = 0.0) -> Step:
     ids, positions, words = w.masked_text()
     model = mf.models.BertForMaskedLM(config(w.SMALL, dropout))
-    return training(model, lambda: F.cross_entropy(model(ids, positions=positions), words))
+
+    def loss_of(rows: slice) -> tuple[mf.Tensor, dict[str, float]]:
+        first, last = rows.start * ids.shape[1], rows.stop * ids.shape[1]
+        own = slice(*np.searchsorted(positions, (first, last)))
+        scores = model(ids[rows], positions=positions[own] - first)
+        return F.cross_entropy(scores, words[own]), {"count": own.stop - own.start}
+
+    return training_in_parts(model, loss_of, len(ids), len(words))
 
 
 def classification(dropout: float = 0.0, frozen: bool = False) -> Step:
