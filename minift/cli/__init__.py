@@ -27,6 +27,7 @@ from minift.cli import (
     learn,
     predict,
     pretrain,
+    profile,
     quickstart,
 )
 from minift.cli.arguments import (
@@ -39,7 +40,7 @@ from minift.cli.arguments import (
 
 COMMANDS = (  # in the order of --help
     quickstart, pretrain, finetune, evaluate, predict, embed, generate, fetch, learn, doctor, bench,
-    gpu_check,
+    profile, gpu_check,
 )  # fmt: skip
 
 
