@@ -19,6 +19,7 @@ Path = tuple[str, ...]
 PHASES = ("forward", "backward", "optimizer", "inference")
 OUTSIDE = "(outside layers)"
 MIB = 2**20
+LONGEST = 44  # characters of a name in a table; of a layer's the end says more
 
 
 class Cost:
@@ -180,7 +181,7 @@ def new_row(name: str) -> dict[str, Any]:
 def table(what: str, rows: Iterable[dict[str, Any]]) -> list[str]:
     """Seconds by phase and together, share, calls, memory."""
     rows = list(rows)
-    wide = max([12, *(len(row["name"]) for row in rows)])
+    wide = min(LONGEST, max([12, *(len(row["name"]) for row in rows)]))
     shown = [phase for phase in PHASES if any(row[phase] > 0 for row in rows)]
     columns = "".join(f"{phase:>11}" for phase in shown)
     numbers = f"{'seconds':>10}{'share':>7}{'calls':>9}{'kept MiB':>10}{'peak MiB':>10}"
@@ -192,4 +193,5 @@ def row_line(row: dict[str, Any], wide: int, shown: list[str]) -> str:
     times = "".join(f"{row[phase]:11.3f}" if row[phase] else f"{'':11}" for phase in shown)
     numbers = f"{row['seconds']:10.3f}{row['share']:7.1%}{row['calls']:9,}"
     memory = "".join(f"{row[key]:10.2f}" for key in ("kept_mib", "peak_mib"))
-    return f"{row['name']:{wide}}{times}{numbers}{memory if row['memory_seen'] else ''}"
+    name = row["name"] if len(row["name"]) <= wide else f"…{row['name'][1 - wide :]}"
+    return f"{name:{wide}}{times}{numbers}{memory if row['memory_seen'] else ''}"
