@@ -45,6 +45,7 @@ from minift.hub import load_weights, save_weights
 from minift.kernels import get_num_threads, set_num_threads
 from minift.models import load
 from minift.ops import concatenate, einsum, stack, where
+from minift.profiling import profile
 from minift.tensor import Tensor, no_grad
 from minift.train import TrainConfig, Trainer
 
@@ -85,6 +86,7 @@ __all__ = [
     "optim",
     "plot",
     "probes",
+    "profile",
     "rand",
     "rand_like",
     "randn",

@@ -21,7 +21,7 @@ from minift.quickstart import job
 TEXT = "a small cat"
 COMMANDS = (
     "quickstart", "pretrain", "finetune", "search", "evaluate", "predict", "embed", "generate",
-    "fetch", "learn", "doctor", "bench", "gpu-check",
+    "fetch", "learn", "doctor", "bench", "profile", "gpu-check",
 )  # fmt: skip
 
 

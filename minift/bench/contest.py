@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 from minift.bench.workloads import InParts, Step
 
-TURN_SECONDS, LONG = 0.3, 1.5
+TURN_SECONDS, LONG = 0.3, 0.7
 CONTROL_LIMIT = 0.1
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
@@ -131,10 +131,8 @@ def serve(workload: str, module: str, threads: int, variant: str) -> None:
 
 def warm_up(step: Step) -> float:
     """Seconds of a step that is not the first."""
-    seconds = timed(step)
-    for _ in range(3 if seconds < TURN_SECONDS else 1):
-        seconds = timed(step)
-    return seconds
+    first = timed(step)
+    return min(timed(step) for _ in range(3 if first < TURN_SECONDS else 1))
 
 
 def one_turn(step: Step, seconds: float) -> float:

@@ -27,6 +27,7 @@ from minift.cli import (
     learn,
     predict,
     pretrain,
+    profile,
     quickstart,
     search,
 )
@@ -40,8 +41,7 @@ from minift.cli.arguments import (
 
 COMMANDS = (  # in the order of --help
     quickstart, pretrain, finetune, search, evaluate, predict, embed, generate, fetch, learn,
-    doctor, bench,
-    gpu_check,
+    doctor, bench, profile, gpu_check,
 )  # fmt: skip
 
 
