@@ -10,6 +10,7 @@ Not here: cutting a text into pieces. Read next: `wordpiece.py`, then `bpe.py`.
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -93,6 +94,10 @@ class Tokenizer(ABC):
     def _placed_ids_of(self, text: str) -> list[PlacedId]:
         """The same ids, each with its place."""
 
+    @abstractmethod
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the files from which `from_pretrained` makes the same tokenizer."""
+
     # --- texts to ids ---------------------------------------------------------------------------
 
     def __call__(
@@ -158,9 +163,13 @@ class Tokenizer(ABC):
         """Ids of one text, special tokens included."""
         return self.encode_all(text)[0]
 
+    def plain_ids(self, text: str) -> list[int]:
+        """Ids of one text, without the special tokens around it."""
+        return self._ids_of(check_text(text, "the text"))
+
     def tokenize(self, text: str) -> list[str]:
         """The pieces of one text, without the special tokens around it."""
-        return [self.pieces[i] for i in self._ids_of(check_text(text, "the text"))]
+        return [self.pieces[i] for i in self.plain_ids(text)]
 
     def _rows(
         self,

@@ -1,7 +1,7 @@
 """Learning from unlabelled text: guess the words that were hidden, or the one that comes next.
 
 Not here: which words are hidden (`data/masking.py`), how documents fill rows (`data/packing.py`).
-Read next: `sentences.py`.
+Read next: `next_sentence.py`.
 """
 
 from __future__ import annotations
@@ -30,15 +30,24 @@ class MaskedLM:
     def __call__(self, model: Module, batch: dict[str, Any]) -> tuple[Tensor, Log]:
         """Raises ValueError if no word is hidden: there is nothing to learn from such a batch."""
         inputs, labels = split_labels(batch)
-        labels = labels.reshape(-1)  # (B·T,)
-        positions = np.flatnonzero(labels != IGNORED)  # (n,)
-        if not len(positions):
-            raise ValueError("MaskedLM: all labels are -100, so no word of the batch is hidden")
+        positions, words = hidden_words("MaskedLM", labels)  # (n,) each
         scores = model(**inputs, positions=positions)  # (n, V)
-        target = to_device(labels[positions], scores.device)  # (n,)
+        target = to_device(words, scores.device)
         loss = ops.cross_entropy(scores, target)
         right = accuracy(scores, target)
         return loss, {"loss": number(loss), "accuracy": right, "count": len(positions)}
+
+
+def hidden_words(objective: str, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where words were hidden, as places in B·T, and their ids, (n,) each, from labels (B, T).
+
+    Raises ValueError if there are none: nothing can be learned from such a batch.
+    """
+    flat = labels.reshape(-1)  # (B·T,)
+    positions = np.flatnonzero(flat != IGNORED)  # (n,)
+    if not len(positions):
+        raise ValueError(f"{objective}: all labels are -100, so no word of the batch is hidden")
+    return positions, flat[positions]
 
 
 class CausalLM:
