@@ -44,7 +44,8 @@ def add(commands: Any) -> None:
         ),
     )
     option = command.add_argument
-    option("--model", required=True, metavar="DIR", help="a Hugging Face folder, or a run's")
+    option("--model", required=True, metavar="DIR|NAME",
+           help="a model folder, a run's, or tiny")  # fmt: skip
     option("--data", required=True, metavar="FILE", help="the table, or images (see above)")
     option("--text", metavar="COLUMN", help="the column of texts")
     option("--text-pair", metavar="COLUMN", help="a second text to each, for pairs")
