@@ -12,9 +12,10 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -182,12 +183,19 @@ def existing(file: str | Path) -> Path:
 
 def write(file: str | Path, content: bytes) -> None:
     """Replace `file` in one move: whoever reads it, or a power cut, finds all of it or none."""
+    with writing(file) as stream:
+        stream.write(content)
+
+
+@contextmanager
+def writing(file: str | Path) -> Iterator[BinaryIO]:
+    """A stream whose content replaces `file` in one move at the end; not at all after an error."""
     file = Path(file)
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
     try:
         with part.open("wb") as stream:
-            stream.write(content)
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
         part.replace(file)

@@ -141,3 +141,74 @@ def test_collator_masks_anew_and_resumes_with_the_loader():
     resumed = list(third)
     assert np.array_equal([batch["input_ids"] for batch in resumed], epochs[1])
     assert resumed[0]["labels"].shape == resumed[0]["attention_mask"].shape == (2, 27)
+
+
+# --- whole words ---------------------------------------------------------------------------------
+
+FIRST_PIECES, OTHERS = [f"w{i}" for i in range(50)], [f"##{i}" for i in range(50)]
+PIECES = WordPieceTokenizer([*SPECIAL_TOKENS, *FIRST_PIECES, *OTHERS])
+
+
+@pytest.fixture(scope="module")
+def words():
+    """1,000 rows of 40 words of 1 to 3 pieces: (ids, labels, number of the word of each piece)."""
+    rng, rows, numbers = np.random.default_rng(5), [], []
+    for _ in range(1000):
+        lengths = rng.integers(1, 4, 40)
+        rows.append(
+            [i for n in lengths for i in [rng.integers(5, 55), *rng.integers(55, 105, n - 1)]]
+        )
+        numbers.append(np.repeat(np.arange(40), lengths))
+    T = min(map(len, rows))
+    ids = np.array([[2, *row[:T], 3] for row in rows])
+    labels = mask_tokens(ids, PIECES, 0.15, True, rng=np.random.default_rng(6))[1]
+    return ids, labels, np.array([row[:T] for row in numbers])
+
+
+def test_whole_words_are_chosen_with_all_their_pieces(words):
+    ids, labels, numbers = words
+    chosen = labels[:, 1:-1] != -100
+    for row, number in zip(chosen, numbers):
+        for word in range(number.max() + 1):
+            assert len(set(row[number == word])) == 1
+    assert (labels[:, [0, -1]] == -100).all()
+    assert (labels[:, 1:-1][chosen] == ids[:, 1:-1][chosen]).all()
+
+
+def test_15_percent_of_the_words_are_chosen_whatever_their_length(words):
+    ids, labels, numbers = words
+    first = np.isin(ids[:, 1:-1], range(5, 55))
+    length = np.array([[(row == n).sum() for n in row] for row in numbers])
+    for pieces in (1, 2, 3):
+        of_length = (labels[:, 1:-1] != -100)[first & (length == pieces)]
+        n = of_length.size
+        observed = np.array([of_length.sum(), n - of_length.sum()])
+        assert chi_square(observed, np.array([0.15 * n, 0.85 * n])) < CHI_SQUARE_999[1]
+
+
+def test_a_row_in_which_no_word_was_chosen_gives_a_whole_one():
+    ids = np.tile([2, 5, 60, 61, 6, 70, 3, 0], (3000, 1))
+    labels = mask_tokens(ids, PIECES, 1e-9, True, rng=np.random.default_rng(7))[1]
+    chosen = labels != -100
+    assert {tuple(np.flatnonzero(row)) for row in chosen} == {(1, 2, 3), (4, 5)}
+    observed = np.array([chosen[:, 1].sum(), chosen[:, 4].sum()])
+    assert chi_square(observed, np.full(2, 1500)) < CHI_SQUARE_999[1]
+
+
+def test_a_piece_after_a_special_token_is_a_word_of_its_own():
+    """Texts are cut inside words; [UNK] is never asked for, nor does it choose what follows."""
+    ids = np.tile([2, 60, 61, 3, 62, 1, 63, 5], (2000, 1))
+    labels = mask_tokens(ids, PIECES, 0.5, True, rng=np.random.default_rng(8))[1]
+    chosen = labels != -100
+    assert (chosen[:, 1] == chosen[:, 2]).all()
+    assert not chosen[:, [0, 3, 5]].any()
+    for a, b in ((2, 4), (4, 6), (6, 7)):
+        assert 0.4 < (chosen[:, a] == chosen[:, b]).mean() < 0.6
+
+
+def test_the_collator_hides_whole_words():
+    data = TokenDataset.from_lists([[2, *([5, 60] * 30), 3]] * 8, pad_id=0)
+    loader = DataLoader(data, 8, collate_fn=MaskingCollator(PIECES, whole_words=True))
+    chosen = next(iter(loader))["labels"][:, 1:-1] != -100
+    assert (chosen[:, ::2] == chosen[:, 1::2]).all()
+    assert 0 < chosen.mean() < 0.5

@@ -173,10 +173,12 @@ def test_a_temperature_must_be_above_0(temperature):
 
 
 def test_one_image_has_no_negatives():
-    with pytest.raises(ValueError, match="1 image has no negatives; a batch needs two or more"):
+    with pytest.raises(
+        ValueError, match="1 pair of views has no negatives; a batch needs two or more"
+    ):
         loss(rows(1), rows(1), 0.5)
     batch = {"pixel_values": np.zeros((1, 1, 4, 4), np.float32)}
-    with pytest.raises(ValueError, match="1 image has no negatives"):
+    with pytest.raises(ValueError, match="1 pair of views has no negatives"):
         Contrastive(Augmentation(shift=1))(SimCLR(SMALL), batch)
 
 
@@ -185,7 +187,7 @@ def test_one_image_has_no_negatives():
     [
         (rows(), rows(4), None, r"two views \(N, P\) are needed, got \(5, 4\), \(4, 4\)"),
         (rows()[0], rows()[0], None, r"two views \(N, P\) are needed, got \(4,\)"),
-        (rows(), rows(), [1, 2], r"5 images, but originals of shape \(2,\)"),
+        (rows(), rows(), [1, 2], r"5 pairs, but originals of shape \(2,\)"),
     ],
 )
 def test_views_that_are_no_pairs_are_refused(first, second, originals, message):

@@ -19,7 +19,7 @@ WORDS = {
     "food": "bread cheese soup sweet salt baked dish sauce",
     "time": "day year hour month period long past season",
 }
-STRATEGIES = ["scratch", "head_only", "gradual_unfreezing", "discriminative"]
+STRATEGIES = ["scratch", "head_only", "gradual_unfreezing", "discriminative", "tiny"]
 BASELINES = ["naive_bayes", "tfidf_logistic"]
 TINY = replace(
     quickstart.QUICK,
@@ -100,6 +100,9 @@ def test_the_whole_way_writes_what_it_promises(tmp_path, glosses, capsys):
     assert "masked-LM loss" in said
     assert "In accuracy, pre-training " in said
     assert "points at 2 labels a class" in said
+    ours = [np.mean(report.values(results, k, "tiny", "accuracy")) for k in (2, 4)]
+    sentence = "The checkpoint that ships, pre-trained beforehand, reaches {} at 2 and {} at 4."
+    assert sentence.format(*map(report.share, ours)) in " ".join(said.split())
 
 
 def test_two_runs_with_one_seed_are_identical_and_replace_each_other(tmp_path, glosses):
@@ -134,7 +137,7 @@ def test_the_saved_model_is_pretrained_had_most_labels_and_won_on_development(tm
     accuracy = np.mean([name == glosses.classes[i] for name, i in zip(said, glosses.dev[1])])
     log = read_records(tmp_path / "train.jsonl")
     runs = [r for r in log if "development" in r and r["labels_per_class"] == 4]
-    best = max(r["development"]["accuracy"] for r in runs if r["strategy"] in STRATEGIES[1:])
+    best = max(r["development"]["accuracy"] for r in runs if r["strategy"] in STRATEGIES[1:4])
     assert accuracy == pytest.approx(best)
 
 
@@ -197,6 +200,23 @@ def test_scratch_ignores_the_pretrained_body(setup):
     without = quickstart.finetune_once(setup, None, "scratch", 2, seed=0)
     for name, value in with_body.model.state_dict().items():
         np.testing.assert_array_equal(value, without.model.state_dict()[name])
+
+
+def test_tiny_starts_from_the_weights_that_ship_whatever_was_pretrained_here(setup):
+    still = {"tiny": replace(TINY.strategies["tiny"], lr=1e-30)}
+    setup = replace(setup, recipe=replace(TINY, strategies=still))
+    model = quickstart.finetune_once(setup, None, "tiny", 2, seed=0).model
+    shipped = models.BertForMaskedLM.from_pretrained("tiny").state_dict()
+    for name, value in model.state_dict().items():
+        if name.startswith("bert."):
+            np.testing.assert_allclose(value, shipped[name], rtol=0, atol=1e-20)
+    assert model.classifier.weight.shape == (3, model.config.hidden_size)
+
+
+def test_a_folder_called_tiny_is_not_what_ships(setup, tmp_path, monkeypatch):
+    (tmp_path / "tiny").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert quickstart.finetune_once(setup, None, "tiny", 2, seed=0).strategy == "tiny"
 
 
 def test_a_run_depends_on_its_seed_and_on_nothing_drawn_before(setup):

@@ -25,7 +25,7 @@ def add(commands: Any) -> None:
         ),
     )
     option = command.add_argument
-    option("--model", required=True, metavar="DIR|NAME", help="a model folder, a run's, or minilm")
+    option("--model", required=True, metavar="DIR|NAME", help="a folder, a run's, minilm or tiny")
     option("--data", required=True, metavar="FILE|NAME", help=".txt, CSV, TSV or JSON lines")
     option("--text-column", metavar="C", help="the column with the texts (text, or the only one)")
     option("--output", type=folder, metavar="FILE.npy", help="by default the data's name, here")

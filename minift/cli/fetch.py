@@ -33,13 +33,17 @@ def run(options: argparse.Namespace) -> int:
     if options.names == ["list"]:
         show_list()
         return 0
-    from minift.fetch import cache
+    from minift.fetch import SHIPPED, cache
 
     try:
         for name in options.names:  # a misspelt one is found before the first download
-            cache.known(name)
+            if name not in SHIPPED:
+                cache.known(name)
         for name in options.names:
-            fetch_one(name, options.data)
+            if name in SHIPPED:
+                print(f"{name} ships with minift: {SHIPPED[name]}")
+            else:
+                fetch_one(name, options.data)
     except ValueError as error:
         raise MistakeError(f"fetch: {error}") from None
     except (OSError, cache.DownloadError) as error:  # a full disk; no network
@@ -92,8 +96,11 @@ class Bar:
 
 def show_list() -> None:
     """The names, what they stand for, and which are there."""
-    from minift.fetch import SOURCES, cache_folder, cached
+    from minift.fetch import SHIPPED, SOURCES, cache_folder, cached
 
+    for name in SHIPPED:
+        print(f"{name:15} {'ships':>8}  a small BERT, pre-trained by minift on WordNet's glosses")
+        print(f"{'':15} {'':8}  inside the package; MIT, the text under the WordNet licence")
     for name, source in SOURCES.items():
         there = "there" if cached(name) else f"{source.megabytes:.1f} MB"
         print(f"{name:15} {there:>8}  {source.what}")

@@ -45,7 +45,8 @@ def add(commands: Any) -> None:
         ),
     )
     option = command.add_argument
-    option("--model", required=True, metavar="DIR", help="a Hugging Face folder, or a run's")
+    option("--model", required=True, metavar="DIR|NAME",
+           help="a model folder, a run's, or tiny")  # fmt: skip
     option("--data", required=True, metavar="FILE", help="the table, or images (see above)")
     option("--text", metavar="COLUMN", help="the column of texts")
     option("--text-pair", metavar="COLUMN", help="a second text to each, for pairs")
@@ -66,6 +67,11 @@ def add(commands: Any) -> None:
            help="share of the rows that is only for the final numbers (0.1)")  # fmt: skip
     option("--class-weight", choices=("none", "balanced"), default="none",
            help="balanced: every class counts the same, however rare")  # fmt: skip
+    option("--loss", choices=("plain", "focal"), default="plain",
+           help="focal: rows of which the model is sure count less (plain)")  # fmt: skip
+    option("--oversample", action="store_true", help="show rows of rare classes several times")
+    option("--move-threshold", action="store_true",
+           help="move thresholds to the best macro-F1 on the validation part")  # fmt: skip
     option("--schedule", choices=SCHEDULES, default=SCHEDULES[0],
            help="how the learning rate rises and falls (linear)")  # fmt: skip
     option("--unfreeze", choices=UNFREEZING, default=UNFREEZING[0],
@@ -150,6 +156,9 @@ def plan_of(options: argparse.Namespace, job: Any) -> Any:
             val_split=options.val_split,
             test_split=options.test_split,
             balanced=options.class_weight == "balanced",
+            focal=options.loss == "focal",
+            oversample=options.oversample,
+            move_threshold=options.move_threshold,
             l2_sp=options.l2_sp,
             schedule=options.schedule,
             unfreeze=options.unfreeze,

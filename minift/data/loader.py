@@ -8,10 +8,11 @@ that would have come next.
 Not here: how rows become a padded batch (`datasets.py`), what is masked in it (`masking.py`).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from minift.data.datasets import Dataset, TokenDataset, stack_items
 
@@ -19,8 +20,8 @@ from minift.data.datasets import Dataset, TokenDataset, stack_items
 class Sampler(Protocol):
     """Says which rows make up each batch of an epoch."""
 
-    def batches(self, epoch: int) -> list[np.ndarray]:
-        """Index arrays that together hold every row once."""
+    def batches(self, epoch: int) -> Sequence[np.ndarray]:
+        """Index arrays that together hold every row (an OverSampler: at least) once."""
 
 
 class UniformSampler:
@@ -81,6 +82,94 @@ class BucketSampler:
             fits = ahead * np.arange(1, len(ahead) + 1) <= self.batch_tokens  # true, then false
             yield rows[start : start + int(fits.sum())]
             start += int(fits.sum())
+
+
+class WindowSampler:
+    """Batches for data larger than memory: neighbours on disk are read together.
+
+    The rows are cut into windows of `window` neighbours. Every epoch visits the windows in a new
+    random order and the rows of each in a new one, so that no list of all rows is ever made. The
+    last batch of a window may be smaller.
+    """
+
+    def __init__(self, n: int, batch_size: int, window: int = 65536, seed: int = 0) -> None:
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be 1 or more, got {batch_size}")
+        if window < batch_size:
+            raise ValueError(f"window must hold a batch of {batch_size} rows or more, got {window}")
+        self.n, self.batch_size, self.window, self.seed = n, batch_size, window, seed
+
+    def batches(self, epoch: int) -> "WindowBatches":
+        """The epoch's batches, each drawn when it is asked for."""
+        return WindowBatches(self, epoch)
+
+
+class WindowBatches(Sequence[np.ndarray]):
+    """The batches of one epoch of a WindowSampler."""
+
+    def __init__(self, sampler: WindowSampler, epoch: int) -> None:
+        self.sampler, self.epoch = sampler, epoch
+        starts = np.arange(0, sampler.n, sampler.window)
+        rng = np.random.default_rng([sampler.seed, epoch])
+        self.starts = starts[rng.permutation(len(starts))]
+        sizes = np.minimum(sampler.n - self.starts, sampler.window)
+        self.ends = np.cumsum(-(-sizes // sampler.batch_size))  # in batches
+        self._drawn: tuple[int, np.ndarray] = (-1, np.zeros(0, int))
+
+    def __len__(self) -> int:
+        return int(self.ends[-1]) if len(self.ends) else 0
+
+    def __getitem__(self, place: Any) -> Any:
+        """The rows of a batch; windows are drawn one at a time."""
+        if not 0 <= place < len(self):
+            raise IndexError(f"batch {place} of {len(self)}")
+        number = int(np.searchsorted(self.ends, place, side="right"))
+        if self._drawn[0] != number:
+            self._drawn = number, self._rows(int(self.starts[number]))
+        first = place - (int(self.ends[number - 1]) if number else 0)
+        size = self.sampler.batch_size
+        return self._drawn[1][first * size : (first + 1) * size]
+
+    def _rows(self, start: int) -> np.ndarray:
+        count = min(self.sampler.window, self.sampler.n - start)
+        rng = np.random.default_rng([self.sampler.seed, self.epoch, start])
+        return start + rng.permutation(count)
+
+
+class OverSampler:
+    """Rows of rare classes several times an epoch: every class is seen as often as the largest.
+
+    Each row of a class that occurs k times, of N in the largest, stands there ⌊N / k⌋ times, and N
+    mod k of them, drawn anew each epoch, once more. `batches_of` makes the sampler that cuts the
+    drawn rows into batches, as `lambda rows: BucketSampler(lengths[rows], 4096)`. Raises ValueError
+    for labels that are no classes.
+    """
+
+    def __init__(
+        self, labels: ArrayLike, batches_of: Callable[[np.ndarray], Sampler], seed: int = 0
+    ) -> None:
+        self.labels = np.asarray(labels)
+        if self.labels.ndim != 1 or self.labels.dtype.kind not in "iu" or not len(self.labels):
+            raise ValueError(
+                f"OverSampler: labels must be classes (n,), got {self.labels.dtype} of shape "
+                f"{self.labels.shape}"
+            )
+        self.batches_of, self.seed = batches_of, seed
+
+    def batches(self, epoch: int) -> list[np.ndarray]:
+        """The epoch's batches, as row numbers of the data set."""
+        rows = self.rows(epoch)
+        return [rows[places] for places in self.batches_of(rows).batches(epoch)]
+
+    def rows(self, epoch: int) -> np.ndarray:
+        """The rows of an epoch, classes one after the other."""
+        rng = np.random.default_rng([self.seed, epoch])
+        classes, counts = np.unique(self.labels, return_counts=True)
+        drawn = []
+        for c in classes:
+            own = rng.permutation(np.flatnonzero(self.labels == c))
+            drawn.append(np.resize(own, counts.max()))  # over and over until it is full
+        return np.concatenate(drawn)
 
 
 class DataLoader:

@@ -24,6 +24,8 @@ class MaskableVocabulary(Protocol):
     def vocab_size(self) -> int: ...
     @property
     def special_ids(self) -> Sequence[int]: ...
+    @property
+    def continuation_ids(self) -> Sequence[int]: ...
 
     mask_id: int
 
@@ -32,6 +34,7 @@ def mask_tokens(
     input_ids: np.ndarray,
     tokenizer: MaskableVocabulary,
     rate: float = 0.15,
+    whole_words: bool = False,
     *,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -39,9 +42,11 @@ def mask_tokens(
 
     Every token that is not special (padding and [UNK] are) is chosen with probability `rate`. A
     row in which none was chosen gives one token, drawn evenly, if it has any; for texts of few
-    tokens the true rate is therefore higher (.24 for five). Labels hold the original id where a
-    token was chosen and -100 elsewhere. `input_ids` is left as it was. Raises ValueError unless
-    0 < rate <= 1 and the ids are integers of two dimensions.
+    tokens the true rate is therefore higher (.24 for five). With `whole_words`, words are chosen in
+    this way, each with all its pieces: to guess ##ding after embed teaches little (Devlin's
+    note of May 2019 on BERT's repository). Labels hold the original id where a token was chosen and
+    -100 elsewhere. `input_ids` is left as it was. Raises ValueError unless 0 < rate <= 1 and the
+    ids are integers of two dimensions.
     """
     if not 0 < rate <= 1:
         raise ValueError(f"mask_tokens: rate must lie in (0, 1], got {rate}")
@@ -51,21 +56,34 @@ def mask_tokens(
             f"of shape {np.shape(input_ids)}"
         )
     ids = np.array(input_ids, np.int64)  # a copy
-    chosen = _choose(~np.isin(ids, tokenizer.special_ids), rate, rng)  # (B, T)
+    maskable = ~np.isin(ids, tokenizer.special_ids)  # (B, T)
+    draw = rng.random(ids.shape)  # (B, T)
+    if whole_words:
+        draw = _of_first_pieces(draw, np.isin(ids, tokenizer.continuation_ids))
+    chosen = _choose(maskable, draw, rate)  # (B, T)
     labels = np.where(chosen, ids, IGNORED)
     rows, columns = np.nonzero(chosen)  # (N,) each: the rest of the work is per chosen token
     ids[rows, columns] = _replace(ids[rows, columns], tokenizer, rng)
     return ids, labels
 
 
-def _choose(maskable: np.ndarray, rate: float, rng: np.random.Generator) -> np.ndarray:
-    """Each maskable place with probability `rate`, and at least one a row."""
-    draw = np.where(maskable, rng.random(maskable.shape), np.inf)  # (B, T)
-    chosen = draw < rate
-    # The place with the lowest draw is evenly distributed; where any was chosen, it was.
-    lowest = draw.argmin(axis=1, keepdims=True) if draw.size else np.zeros((len(draw), 0), int)
-    np.put_along_axis(chosen, lowest, np.take_along_axis(maskable, lowest, 1), 1)
-    return chosen
+def _of_first_pieces(draw: np.ndarray, continues: np.ndarray) -> np.ndarray:
+    """Every piece gets the draw of its word's first, (B, T).
+
+    A text may be cut inside a word: the pieces that open it have the draw of the special token
+    before them, which serves nobody else.
+    """
+    places = np.where(continues, 0, np.arange(draw.shape[1]))
+    first = np.maximum.accumulate(places, axis=1)  # (B, T): where each piece's word begins
+    return np.take_along_axis(draw, first, axis=1)
+
+
+def _choose(maskable: np.ndarray, draw: np.ndarray, rate: float) -> np.ndarray:
+    """Each maskable place whose draw is below `rate`, and at least the lowest of a row."""
+    draw = np.where(maskable, draw, np.inf)  # (B, T)
+    # The lowest draw is evenly placed; where any was chosen, it was.
+    lowest = draw.min(axis=1, keepdims=True, initial=np.inf)  # (B, 1)
+    return maskable & ((draw < rate) | (draw == lowest))
 
 
 def _replace(
@@ -88,13 +106,21 @@ class MaskingCollator:
     run hides the same tokens.
     """
 
-    def __init__(self, tokenizer: MaskableVocabulary, rate: float = 0.15, seed: int = 0) -> None:
+    def __init__(
+        self,
+        tokenizer: MaskableVocabulary,
+        rate: float = 0.15,
+        seed: int = 0,
+        whole_words: bool = False,
+    ) -> None:
         self.tokenizer = tokenizer
-        self.rate = rate
+        self.rate, self.whole_words = rate, whole_words
         self.rng = np.random.default_rng(seed)
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        ids, labels = mask_tokens(batch["input_ids"], self.tokenizer, self.rate, rng=self.rng)
+        ids, labels = mask_tokens(
+            batch["input_ids"], self.tokenizer, self.rate, self.whole_words, rng=self.rng
+        )
         return batch | {"input_ids": ids, "labels": labels}
 
     def state_dict(self) -> dict[str, Any]:

@@ -25,6 +25,10 @@ def pack(texts: Iterable[str], tokenizer: Tokenizer) -> np.ndarray:
 
     Raises ValueError if there is no text at all, or the tokenizer has no end-of-text token.
     """
+    if END_OF_TEXT not in tokenizer.id_of:
+        raise ValueError(
+            f"the tokenizer has no {END_OF_TEXT}, which has to stand between documents"
+        )
     documents = list(document_ids(texts, tokenizer))
     if not documents:
         raise ValueError("pack: the corpus is empty; it needs at least one document with text")
@@ -32,15 +36,11 @@ def pack(texts: Iterable[str], tokenizer: Tokenizer) -> np.ndarray:
 
 
 def document_ids(texts: Iterable[str], tokenizer: Tokenizer) -> Iterator[np.ndarray]:
-    """One array for each document that is not blank: its ids and the end of text, int32."""
-    end = tokenizer.id_of.get(END_OF_TEXT)
-    if end is None:
-        raise ValueError(
-            f"the tokenizer has no {END_OF_TEXT}, which has to stand between documents"
-        )
+    """One array int32 for each document that is not blank: its ids, and end-of-text if there is."""
+    end = [tokenizer.id_of[END_OF_TEXT]] if END_OF_TEXT in tokenizer.id_of else []
     for text in texts:
         if text.strip():
-            yield np.array([*tokenizer.plain_ids(text), end], np.int32)
+            yield np.array([*tokenizer.plain_ids(text.strip("\r\n")), *end], np.int32)
 
 
 class Blocks:

@@ -10,6 +10,7 @@ Not here: cutting a text into pieces. Read next: `wordpiece.py`, then `bpe.py`.
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -92,6 +93,10 @@ class Tokenizer(ABC):
     @abstractmethod
     def _placed_ids_of(self, text: str) -> list[PlacedId]:
         """The same ids, each with its place."""
+
+    @abstractmethod
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the files from which `from_pretrained` makes the same tokenizer."""
 
     # --- texts to ids ---------------------------------------------------------------------------
 

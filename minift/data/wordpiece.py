@@ -16,6 +16,7 @@ Devlin et al. 2018, arXiv:1810.04805; Wu et al. 2016, arXiv:1609.08144, section 
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 
@@ -65,6 +66,11 @@ class WordPieceTokenizer(Tokenizer):
     def special_ids(self) -> list[int]:
         """Ids of [PAD], [UNK], [CLS], [SEP], [MASK], in this order."""
         return [self.id_of[token] for token in SPECIAL_TOKENS]
+
+    @cached_property
+    def continuation_ids(self) -> list[int]:
+        """Ids of the pieces that go on with a word: ##s, ##ing, …"""
+        return [i for piece, i in self._vocabulary.items() if piece.startswith("##")]
 
     # --- making one -----------------------------------------------------------------------------
 

@@ -10,10 +10,11 @@ Not here: models and training data are read in `minift/hub.py` and `minift/data/
 """
 
 from minift.fetch.cache import cache_folder, cached, fetch
-from minift.fetch.names import data_file, model_folder
+from minift.fetch.names import SHIPPED, data_file, model_folder
 from minift.fetch.sources import SOURCES, Source
 
 __all__ = [
+    "SHIPPED",
     "SOURCES",
     "Source",
     "cache_folder",

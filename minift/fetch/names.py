@@ -1,6 +1,7 @@
-"""From the word that a user gave to a folder or a file: a path, or the name of a fetched thing.
+"""From the word that a user gave to a folder or a file: a path, or the name of something known.
 
-A path that exists always wins, so that a folder called `minilm` is that folder.
+A path that exists always wins, so that a folder called `minilm` is that folder. `tiny` ships inside
+the package and is there at once; what else has a name is fetched first.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from minift.fetch.cache import cached
 from minift.fetch.sources import SOURCES
 
 CONFIG = "config.json"
-MODELS = [name for name, source in SOURCES.items() if source.main is None]
+SHIPPED = {"tiny": Path(__file__).parents[1] / "models" / "tiny"}
+MODELS = [*SHIPPED, *(name for name, source in SOURCES.items() if source.main is None)]
 DATA = [name for name, source in SOURCES.items() if source.main is not None]
 # what the hub calls a model: "bert-base-uncased", "google/vit-base-patch16-224"
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
@@ -28,6 +30,8 @@ def model_folder(folder_or_name: str | Path) -> Path:
     if folder.is_dir():
         inner = folder / "model"
         return inner if not (folder / CONFIG).exists() and (inner / CONFIG).exists() else folder
+    if name in SHIPPED:
+        return SHIPPED[name]
     if name in MODELS:
         return fetched(name)
     if name in DATA:

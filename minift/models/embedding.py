@@ -11,13 +11,14 @@ Not here: features for a classifier's head, which are not of length 1 (`minift/f
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from minift.data import BucketSampler, TokenDataset
 from minift.models.bert import mean_over_tokens
 from minift.models.pretrained import PretrainedModel, is_bare
-from minift.tensor import no_grad
+from minift.tensor import Tensor, no_grad
 
 BATCH_TOKENS = 4096
 
@@ -46,7 +47,6 @@ def sentence_vectors(
 
     Texts of nearly one length share a batch, so that hardly any work is padding.
     """
-    body = model if is_bare(model) else getattr(model, model.prefix)
     vectors = np.full((len(dataset), model.config.hidden_size), np.nan, np.float32)
     lengths = dataset.lengths
     readable = np.flatnonzero(lengths > 2)  # more than [CLS] [SEP]
@@ -56,12 +56,18 @@ def sentence_vectors(
         for places in sampler.batches(0):
             rows = readable[places]
             batch = dataset.padded(rows)
-            mean = mean_over_tokens(body(**batch), batch["attention_mask"])  # (B, C)
-            vectors[rows] = unit_rows(mean.numpy())
+            vectors[rows] = unit_rows(mean_vectors(model, batch).numpy())
             done(len(rows))
     return vectors
 
 
+def mean_vectors(model: PretrainedModel, batch: dict[str, Any]) -> Tensor:
+    """The average of each text's last hidden states, (B, C), not of length 1, with its graph."""
+    body = model if is_bare(model) else getattr(model, model.prefix)
+    return mean_over_tokens(body(**batch), batch.get("attention_mask"))
+
+
 def unit_rows(vectors: np.ndarray) -> np.ndarray:
-    """Each row divided by its length."""
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    """Each row divided by its length; a row of zeros stays."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.where(lengths == 0, 1, lengths)

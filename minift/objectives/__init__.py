@@ -8,6 +8,7 @@ from minift.objectives.multilabel import MultiLabel
 from minift.objectives.next_sentence import BertPreTraining, NextSentence
 from minift.objectives.reconstruction import Denoising, Reconstruction
 from minift.objectives.regression import Regression
+from minift.objectives.sentences import SimCSE
 from minift.objectives.vae import EvidenceLowerBound
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "NonSaturating",
     "Reconstruction",
     "Regression",
+    "SimCSE",
     "TwoPlayerStep",
     "Wasserstein",
     "nt_xent",

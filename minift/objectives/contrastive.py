@@ -1,8 +1,8 @@
 """Learning by comparison: two views of one image shall meet, views of others stay apart.
 
 Chen et al. 2020 (SimCLR); the loss is van den Oord et al.'s InfoNCE (2018) over all views of a
-batch. Not here: the model (`models/simclr.py`), the views (`data/augmentation.py`); batches larger
-than memory are `cached.py`.
+batch. Not here: the model (`models/simclr.py`), the views (`data/augmentation.py`), sentences
+(`sentences.py`, read it next); batches larger than memory are `cached.py`.
 
 Shapes: N originals, 2N views (first views, then second ones), P = width of a projection.
 """
@@ -39,41 +39,50 @@ class Contrastive:
         self, augmentation: Augmentation, temperature: float = 0.5, chunk: int | None = None
     ):
         check_temperature("Contrastive", temperature)
-        if chunk is not None and chunk < 1:
-            raise ValueError(f"Contrastive: chunk must be 1 or more views, got {chunk}")
+        check_chunk("Contrastive", chunk)
         self.augmentation, self.temperature, self.chunk = augmentation, temperature, chunk
 
     def __call__(self, model: Module, batch: dict[str, Any]) -> tuple[Tensor, Log]:
         """Raises ValueError for a batch of fewer than two images."""
         images, rng = images_of(batch), random.generator("views")
         views = np.concatenate([self.augmentation(images, rng), self.augmentation(images, rng)])
-        originals = same_images(images)
-        seen: dict[str, np.ndarray] = {}
-
-        def loss_of(projections: Tensor) -> Tensor:
-            seen["projections"] = projections.detach().numpy()
-            first, second = projections[: len(images)], projections[len(images) :]
-            return nt_xent(first, second, self.temperature, originals)
-
-        loss = embed_and_compare(model, views, loss_of, self.chunk)
-        first, second = np.split(unit_rows(seen["projections"]), 2)
-        log: Log = {
-            "loss": loss.item(),
-            "alignment": alignment(first, second),
-            "uniformity": uniformity(np.concatenate([first, second])),
-            "accuracy": twin_accuracy(first, second),
-            "count": len(images),
-        }
-        return loss, log
+        embed = lambda rows: model(pixel_values=rows)
+        return contrast(model, embed, views, equal_rows(images), self.temperature, self.chunk)
 
 
-def embed_and_compare(
-    model: Module, views: np.ndarray, loss_of: Callable[[Tensor], Tensor], chunk: int | None
-) -> Tensor:
-    """The loss of all views' projections, at once or by chunks."""
+def contrast(
+    model: Module,
+    embed: Callable[[np.ndarray], Tensor],
+    views: np.ndarray,
+    originals: np.ndarray,
+    temperature: float,
+    chunk: int | None,
+) -> tuple[Tensor, Log]:
+    """NT-Xent of what `embed` makes of the views, at once or by chunks, and its log.
+
+    `views` (2N, …): the first of each of N originals, then the second; `originals` (N,) as in
+    `nt_xent`. `embed` gives (n, P) of any n of the views.
+    """
+    seen: dict[str, np.ndarray] = {}
+
+    def loss_of(projections: Tensor) -> Tensor:
+        seen["projections"] = projections.detach().numpy()
+        first, second = projections[: len(originals)], projections[len(originals) :]
+        return nt_xent(first, second, temperature, originals)
+
     if chunk is None:
-        return loss_of(model(pixel_values=views))
-    return cached_loss(model, lambda rows: model(pixel_values=rows), views, loss_of, chunk)
+        loss = loss_of(embed(views))
+    else:
+        loss = cached_loss(model, embed, views, loss_of, chunk)
+    first, second = np.split(unit_rows(seen["projections"]), 2)
+    log: Log = {
+        "loss": loss.item(),
+        "alignment": alignment(first, second),
+        "uniformity": uniformity(np.concatenate([first, second])),
+        "accuracy": twin_accuracy(first, second),
+        "count": len(originals),
+    }
+    return loss, log
 
 
 def nt_xent(
@@ -83,10 +92,10 @@ def nt_xent(
 
     Chen et al. 2020, equation 1; s is the cosine. k = i is left out: s_ii = 1 is the largest
     similarity there is, and with it perfect twins would still pay log 2 or more. `originals` (N,)
-    are the images' numbers: views of one number are neither negatives of each other, but for the
-    twin. If all are one, nothing is left to compare and the loss is 0.
+    numbers the originals: views of one number are no negatives of each other. If all are one,
+    nothing is left to compare and the loss is 0.
 
-    `first` and `second` are (N, P), row i of both made from image i. Raises ValueError for other
+    `first` and `second` are (N, P), row i of both made from original i. Raises ValueError for other
     shapes, for N = 1 (no negatives) and for a temperature that is not above 0.
     """
     check_temperature("nt_xent", temperature)
@@ -94,7 +103,7 @@ def nt_xent(
         raise ValueError(f"nt_xent: two views (N, P) are needed, got {first.shape}, {second.shape}")
     N = len(first)
     if N < 2:
-        raise ValueError(f"nt_xent: {N} image has no negatives; a batch needs two or more")
+        raise ValueError(f"nt_xent: {N} pair of views has no negatives; a batch needs two or more")
     z = ops.concatenate([first, second])  # (2N, P)
     z = z / ops.sqrt((z * z).sum(axis=1, keepdims=True) + 1e-12)
     scores = z @ z.T / temperature  # (2N, 2N)
@@ -108,7 +117,7 @@ def not_compared(N: int, originals: Any) -> np.ndarray:
     """Which pairs of views stay out of the denominator, (2N, 2N): itself, and other copies."""
     numbers = np.arange(N) if originals is None else np.asarray(originals)
     if numbers.shape != (N,):
-        raise ValueError(f"nt_xent: {N} images, but originals of shape {numbers.shape}")
+        raise ValueError(f"nt_xent: {N} pairs, but originals of shape {numbers.shape}")
     both = np.tile(numbers, 2)
     left_out = both[:, None] == both
     views = np.arange(2 * N)
@@ -116,9 +125,9 @@ def not_compared(N: int, originals: Any) -> np.ndarray:
     return left_out
 
 
-def same_images(images: np.ndarray) -> np.ndarray:
-    """A number for each image, (N,), the same for equal ones."""
-    rows = images.reshape(len(images), -1)
+def equal_rows(originals: np.ndarray) -> np.ndarray:
+    """A number for each original (N, …), (N,), the same for equal ones."""
+    rows = originals.reshape(len(originals), -1)
     return np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1)
 
 
@@ -154,3 +163,9 @@ def check_temperature(name: str, temperature: float) -> None:
     """Raise ValueError for a temperature that cannot divide."""
     if not 0 < temperature < float("inf"):
         raise ValueError(f"{name}: the temperature must be above 0, got {temperature}")
+
+
+def check_chunk(name: str, chunk: int | None) -> None:
+    """Raise ValueError for a chunk of no views."""
+    if chunk is not None and chunk < 1:
+        raise ValueError(f"{name}: chunk must be 1 or more views, got {chunk}")

@@ -20,6 +20,7 @@ STRATEGY_NAMES = {  # key in results.json: how tables and pictures call it
     "head_only": "head only, frozen body",
     "gradual_unfreezing": "gradual unfreezing",
     "discriminative": "full, layer-wise rates",
+    "tiny": "tiny, pre-trained beforehand",
     "naive_bayes": "naive Bayes",
     "tfidf_logistic": "TF-IDF + logistic regression",
 }
@@ -30,6 +31,7 @@ LOOKS = {
     "head_only": ("#E69F00", "s", "-"),
     "gradual_unfreezing": ("#0072B2", "D", "-"),
     "discriminative": ("#009E73", "^", "-"),
+    "tiny": ("#D55E00", "*", "--"),
     "naive_bayes": ("#999999", "v", ":"),
     "tfidf_logistic": ("#CC79A7", "P", ":"),
 }

@@ -1,4 +1,4 @@
-"""Second half: learn 24 classes from few labelled definitions, four ways, and two baselines."""
+"""Second half: learn 24 classes from few labelled definitions, five ways, and two baselines."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from math import ceil
 
 import numpy as np
 
-from minift import finetune, nn
+from minift import finetune, hub, nn
 from minift.backend.random import manual_seed
 from minift.baselines import NaiveBayes, TfidfLogistic
 from minift.data import (
@@ -18,10 +18,12 @@ from minift.data import (
     DataLoader,
     Glosses,
     TokenDataset,
+    WordPieceTokenizer,
     draw_labelled,
 )
+from minift.fetch import SHIPPED
 from minift.metrics import accuracy, macro_f1
-from minift.models import BertForSequenceClassification
+from minift.models import BertConfig, BertForSequenceClassification
 from minift.objectives import Classification
 from minift.quickstart.recipe import FineTuning, Setup
 from minift.tape import no_grad
@@ -29,6 +31,7 @@ from minift.train import Callback, TrainConfig, Trainer, adamw
 
 Weights = dict[str, np.ndarray]
 PRETRAINED = ("head_only", "gradual_unfreezing", "discriminative")
+BEFOREHAND = "tiny"  # gradual unfreezing of the checkpoint that ships
 BASELINES = ("naive_bayes", "tfidf_logistic")
 
 
@@ -67,19 +70,19 @@ def finetune_once(
     """Fine-tune by `strategy` on that many labels, drawn by `seed`; predict the `splits`.
 
     `body`: the weights of a pre-trained model under their names (`model.state_dict()`), which
-    "scratch" does not look at. Raises ValueError for an unknown strategy, a missing body, or more
-    labels than some class has.
+    "scratch" and "tiny" do not look at. Raises ValueError for an unknown strategy, a missing body,
+    or more labels than some class has.
     """
     recipe = setup.recipe.strategies.get(strategy)
     if recipe is None:
         known = ", ".join(setup.recipe.strategies)
         raise ValueError(f"strategy must be one of {known}, got {strategy!r}")
     texts, labels = draw_labelled(setup.glosses, labels_per_class, seed)
-    dataset = tokenized(setup, texts, labels=labels)
     if body is None and strategy in PRETRAINED:
         raise ValueError(f"{strategy} starts from a pre-trained body; give its weights")
     started = time.perf_counter()
-    model = new_classifier(setup, None if strategy == "scratch" else body, recipe.dropout, seed)
+    model = starting_model(setup, body, strategy, recipe.dropout, seed)
+    dataset = tokenized(setup, model, texts, labels=labels)
     config = TrainConfig(
         epochs=epochs_of(recipe, len(dataset)),
         batch_size=recipe.batch_size,
@@ -90,13 +93,26 @@ def finetune_once(
     train(model, dataset, strategy, recipe, config, callbacks)
     seconds = time.perf_counter() - started
     texts_of = {split: getattr(setup.glosses, split)[0] for split in splits}
-    said = {split: predict(model, tokenized(setup, texts)) for split, texts in texts_of.items()}
+    said = {
+        split: predict(model, tokenized(setup, model, texts)) for split, texts in texts_of.items()
+    }
     return Outcome(strategy, labels_per_class, seed, seconds, said, model)
 
 
-def tokenized(setup: Setup, texts: list[str], **targets: np.ndarray) -> TokenDataset:
+def tokenized(
+    setup: Setup, model: BertForSequenceClassification, texts: list[str], **targets: np.ndarray
+) -> TokenDataset:
     """Texts as the model reads them."""
-    return setup.tokenizer.dataset(texts, setup.recipe.max_length, **targets)
+    return model.tokenizer.dataset(texts, setup.recipe.max_length, **targets)
+
+
+def starting_model(
+    setup: Setup, body: Weights | None, strategy: str, dropout: float, seed: int
+) -> BertForSequenceClassification:
+    """What a strategy starts from: nothing, the pre-trained body, or the checkpoint that ships."""
+    if strategy == BEFOREHAND:
+        return shipped_classifier(setup, dropout, seed)
+    return new_classifier(setup, body if strategy in PRETRAINED else None, dropout, seed)
 
 
 def new_classifier(
@@ -106,10 +122,36 @@ def new_classifier(
     manual_seed(seed)
     model = setup.new_model(BertForSequenceClassification, dropout)
     if body is not None:
-        encoder = {name: array for name, array in body.items() if name.startswith("bert.")}
-        report = model.load_state_dict(encoder, strict=False)
-        assert report.missing == ["classifier.weight", "classifier.bias"], report
+        load_body(model, body)
+    model.tokenizer = setup.tokenizer
     return model
+
+
+def shipped_classifier(setup: Setup, dropout: float, seed: int) -> BertForSequenceClassification:
+    """A classifier with a fresh head on the checkpoint that ships, and its tokenizer.
+
+    A folder of the user's that is called `tiny` is not looked at.
+    """
+    manual_seed(seed)
+    folder = SHIPPED[BEFOREHAND]
+    config = BertConfig.from_dict(
+        hub.read_config(folder),
+        num_labels=len(setup.glosses.classes),
+        id2label=dict(enumerate(setup.glosses.classes)),
+        hidden_dropout_prob=dropout,
+        attention_probs_dropout_prob=dropout,
+    )
+    model = BertForSequenceClassification(config)
+    load_body(model, hub.read_model(folder))
+    model.tokenizer = WordPieceTokenizer.from_pretrained(folder)
+    return model
+
+
+def load_body(model: BertForSequenceClassification, weights: Weights) -> None:
+    """Give the model the encoder that is among the weights; its head stays."""
+    body = {name: array for name, array in weights.items() if name.startswith("bert.")}
+    report = model.load_state_dict(body, strict=False)
+    assert report.missing == ["classifier.weight", "classifier.bias"], report
 
 
 def train_model(
