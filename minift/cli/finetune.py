@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from minift.cli.arguments import (
@@ -119,7 +120,8 @@ def job_of(options: argparse.Namespace) -> Any:
 
     if options.resume is not None:
         return image_finetuning if image_finetuning.is_of_images(options.resume) else finetuning
-    return image_finetuning if is_images(options.data) else finetuning
+    texts_in_a_folder = options.text is not None and Path(options.data).is_dir()
+    return image_finetuning if is_images(options.data) and not texts_in_a_folder else finetuning
 
 
 def plan_of(options: argparse.Namespace, job: Any) -> Any:
