@@ -123,9 +123,9 @@ class Adam(Optimizer):
         m *= beta1
         m += (1 - beta1) * g
         v *= beta2
-        v += (1 - beta2) * g * g
-        scale = 1 / math.sqrt(1 - beta2**step)  # √v̂ = scale √v
-        p -= (lr / (1 - beta1**step)) * m / (scale * xp(v).sqrt(v) + eps)
+        v += (1 - beta2) * (g * g)
+        scale = 1 / math.sqrt(1 - beta2**step)  # √v̂ = scale √v; a pass less
+        p -= lr / (1 - beta1**step) / scale * (m / (xp(v).sqrt(v) + eps / scale))
 
 
 class AdamW(Adam):
