@@ -8,7 +8,20 @@
 Importing it needs NumPy alone. Read `minift/tensor.py` first.
 """
 
-from minift import baselines, data, finetune, metrics, models, nn, objectives, optim, plot, probes
+from minift import (
+    baselines,
+    data,
+    finetune,
+    imbalance,
+    metrics,
+    models,
+    nn,
+    objectives,
+    optim,
+    plot,
+    probes,
+    search,
+)
 from minift import ops as functional
 from minift.autograd import grad, op
 from minift.backend import cuda
@@ -32,6 +45,7 @@ from minift.hub import load_weights, save_weights
 from minift.kernels import get_num_threads, set_num_threads
 from minift.models import load
 from minift.ops import concatenate, einsum, stack, where
+from minift.profiling import profile
 from minift.tensor import Tensor, no_grad
 from minift.train import TrainConfig, Trainer
 
@@ -57,6 +71,7 @@ __all__ = [
     "get_num_threads",
     "grad",
     "gradcheck",
+    "imbalance",
     "load",
     "load_weights",
     "manual_seed",
@@ -71,11 +86,13 @@ __all__ = [
     "optim",
     "plot",
     "probes",
+    "profile",
     "rand",
     "rand_like",
     "randn",
     "randn_like",
     "save_weights",
+    "search",
     "set_num_threads",
     "stack",
     "where",

@@ -50,7 +50,7 @@ class Op:
         tracked = []
         for x in inputs:
             if isinstance(x, Tensor):
-                if x._requires_grad and Tape.recording:
+                if x._requires_grad and Tape.recording.on:
                     tracked.append(len(arrays))
                 arrays.append(x._data)
                 sources.append(x._node or x)
@@ -211,9 +211,19 @@ def grad(
 
 def backward(t: Tensor, gradient: Any = None) -> None:
     """See `Tensor.backward`."""
+    accumulate(gradients_of_leaves(t, gradient))
+
+
+def gradients_of_leaves(t: Tensor, gradient: Any = None) -> list[tuple[Tensor, Array]]:
+    """What `backward` adds to the `.grad` of each leaf."""
+    found = _walk([t], [gradient], None, create_graph=False).values()
+    return [(leaf, g) for leaf, g in found if isinstance(leaf, Tensor)]  # no node is left
+
+
+def accumulate(gradients: Sequence[tuple[Tensor, Array]]) -> None:
+    """Add to the `.grad` of leaves; an array that nobody else holds becomes it."""
     arrived: set[int] = set()
-    for leaf, g in _walk([t], [gradient], None, create_graph=False).values():
-        assert isinstance(leaf, Tensor)  # nodes pass on what they get
+    for leaf, g in gradients:
         if leaf.grad is not None:
             leaf.grad._data += g
             continue

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import threading
 import weakref
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -20,10 +21,16 @@ if TYPE_CHECKING:
     from minift.tensor import Tensor
 
 
-class Tape:
-    """The state of recording, one for the process."""
+class Recording(threading.local):
+    """Whether ops leave nodes, for each thread."""
 
-    recording: ClassVar[bool] = True
+    on = True
+
+
+class Tape:
+    """The state of recording, one for the process but for `recording`."""
+
+    recording: ClassVar[Recording] = Recording()
     clock: ClassVar[itertools.count[int]] = itertools.count(1)  # larger happened later
     last_write: ClassVar[int] = 0  # on the clock
 
@@ -36,11 +43,11 @@ class recording(contextlib.ContextDecorator):  # noqa: N801 - used like no_grad
         self._outer: list[bool] = []  # a decorated function may call itself
 
     def __enter__(self) -> None:
-        self._outer.append(Tape.recording)
-        Tape.recording = self._on
+        self._outer.append(Tape.recording.on)
+        Tape.recording.on = self._on
 
     def __exit__(self, *exception: object) -> None:
-        Tape.recording = self._outer.pop()
+        Tape.recording.on = self._outer.pop()
 
 
 class no_grad(recording):  # noqa: N801 - PyTorch's name

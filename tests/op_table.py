@@ -538,6 +538,11 @@ TABLE: dict[str, list[Case]] = {
             normal(5, 3),
         ),
         *one(
+            lambda x: F.focal_loss(x, [2, 0, 1, 1, 0], gamma=0.5),
+            lambda t, x: _focal(t, x, 0.5),
+            normal(5, 3),
+        ),
+        *one(
             lambda x: F.focal_loss(x, [0, 1], 0.0, beside(x, WEIGHTS), reduction="sum"),
             lambda t, x: t.nn.functional.cross_entropy(
                 x, t.tensor([0, 1]), t.tensor(WEIGHTS).to(x.dtype), reduction="sum"

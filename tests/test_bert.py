@@ -256,6 +256,13 @@ def test_mean_pooling_averages_the_real_tokens_and_has_no_pooler(device):
     np.testing.assert_allclose(whole, hidden.mean(1), atol=1e-6)
 
 
+def test_the_mean_of_no_token_is_0_without_a_warning(device):
+    """Dividing by the 0 tokens of a text gave NaN, and "invalid value encountered in divide"."""
+    hidden = Tensor(np.ones((2, 3, 4), np.float32), device=device)
+    pooled = mean_over_tokens(hidden, np.array([[1, 1, 0], [0, 0, 0]])).numpy()
+    np.testing.assert_array_equal(pooled, [[1] * 4, [0] * 4])
+
+
 # ------------------------------------------------------------------------- weights, modes, freezing
 
 

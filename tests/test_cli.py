@@ -20,8 +20,8 @@ from minift.quickstart import job
 
 TEXT = "a small cat"
 COMMANDS = (
-    "quickstart", "finetune", "evaluate", "predict", "embed", "generate", "fetch", "learn",
-    "doctor", "gpu-check",
+    "quickstart", "pretrain", "finetune", "search", "evaluate", "predict", "embed", "generate",
+    "fetch", "learn", "doctor", "bench", "profile", "gpu-check",
 )  # fmt: skip
 
 

@@ -153,3 +153,23 @@ def test_documents_that_cannot_give_such_negatives_are_refused():
         PairingCollator(segments(), "none")
     with pytest.raises(ValueError, match=r"max_length must be 5 or more, .*; got 4"):
         Segments(DOCUMENTS, TOKENIZER, 4)
+
+
+def shared_words_tell(negatives):
+    """How often "they share no word: random" is right, where every document has its own words."""
+    rng = np.random.default_rng(0)
+    topics = [rng.choice(36, 6, replace=False) for _ in range(30)]
+    texts = [
+        "\n".join(" ".join(WORDS[i] for i in rng.choice(t, 4)) for _ in range(8)) for t in topics
+    ]
+    data = Segments(texts, TOKENIZER, 11)
+    batch = PairingCollator(data, negatives)(data.__getitems__(np.arange(len(data))))
+    first, second = batch["input_ids"][:, 1:5], batch["input_ids"][:, 6:10]
+    shares_none = np.array([not set(a) & set(b) for a, b in zip(first, second)])
+    return (shares_none == batch["next_sentence_label"]).mean()
+
+
+def test_other_documents_make_it_a_task_of_topics():
+    """E94: counting shared words nearly solves it; with the same document it does not help."""
+    assert shared_words_tell("other-documents") > 0.75
+    assert shared_words_tell("same-document") < 0.55

@@ -62,6 +62,25 @@ def test_a_metric_may_be_better_when_higher():
     assert fit([1.0, 3.0, 2.0], higher_is_better=True)[0].best_step == 2
 
 
+def test_gains_below_min_delta_use_up_the_patience_but_are_kept():
+    """5 renews; 4.9 and 4.8 are better, by less than a half; together with 4.4 it is enough."""
+    stopping, trainer, weight = fit([5.0, 4.9, 4.8, 1.0], patience=2, min_delta=0.5)
+    assert (trainer.step, stopping.best_step, weight) == (3, 3, 3.0)
+    assert fit([5.0, 4.9, 4.4, 4.3, 4.2], patience=2, min_delta=0.5)[1].step == 5
+    higher = fit([0.5, 0.52, 0.54, 0.9], patience=2, min_delta=0.1, higher_is_better=True)
+    assert (higher[1].step, higher[0].best_step) == (3, 3)
+
+
+def test_training_ends_when_the_threshold_is_reached():
+    assert fit([3.0, 2.0, 1.0, 0.5], threshold=2.0)[1].step == 2
+    assert fit([0.1, 0.6, 0.7], threshold=0.5, higher_is_better=True)[1].step == 2
+    assert fit([math.nan, 3.0], threshold=2.0)[1].step == 2
+
+
+def test_after_nan_any_number_renews_the_patience():
+    assert fit([math.nan, 2.0, 3.0, 4.0], patience=2)[1].step == 4
+
+
 def test_it_goes_on_from_its_state():
     first, trainer, _ = fit([3.0, 1.0, 2.0])
     second = EarlyStopping(patience=2)
@@ -75,6 +94,8 @@ def test_it_goes_on_from_its_state():
 def test_mistakes_are_sentences():
     with pytest.raises(ValueError, match="patience must be 1 or more, got 0"):
         EarlyStopping(0)
+    with pytest.raises(ValueError, match="min_delta must be 0 or more, got -1"):
+        EarlyStopping(min_delta=-1)
     with pytest.raises(ValueError, match="no validation_f1 is evaluated, only validation_loss, "):
         fit([1.0], metric="validation_f1")
     trainer = Trainer(nn.Linear(1, 1), DATA, objective=Scripted([]), callbacks=[EarlyStopping(1)])

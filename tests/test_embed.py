@@ -8,6 +8,7 @@ import minift as mf
 from minift.cli import main
 from minift.data import WordPieceTokenizer
 from minift.models import BertConfig, BertForMaskedLM, BertForSequenceClassification, BertModel
+from minift.models.embedding import unit_rows
 
 TEXTS = ["a small cat", "", "a big dog and a cat and bread", " \t", "soup", "bread and soup"]
 
@@ -178,3 +179,8 @@ def test_a_column_of_another_name_may_be_the_only_one(capsys, world):
     (world / "one.csv").write_text("sentence\na cat\nsoup\n")
     assert said(capsys, "--model", "encoder", "--data", "one.csv")[0] == 0
     np.testing.assert_array_equal(np.load("one.npy"), mf.load("encoder").embed(["a cat", "soup"]))
+
+
+def test_a_vector_of_zeros_stays_one_without_a_warning():
+    rows = unit_rows(np.array([[3.0, 4.0], [0.0, 0.0]], np.float32))
+    np.testing.assert_allclose(rows, [[0.6, 0.8], [0, 0]], rtol=1e-6)

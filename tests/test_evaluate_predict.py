@@ -63,12 +63,15 @@ def test_evaluate_prints_and_writes_the_numbers_of_a_table(capsys, here, trained
     assert low <= metrics["accuracy"] <= high
     assert metrics["accuracy"] > 0.8
     assert metrics["rows"] == {"judged": 80, "empty": 0, "truncated": 0}
-    assert f"accuracy {metrics['accuracy']:.3f}, 95 % interval over the rows {low:.3f} to" in out
+    assert f"accuracy {metrics['accuracy']:>19.3f}   {low:.3f} to {high:.3f}\n" in out
+    assert f"calibration error {metrics['calibration_error']:>10.3f}   " in out
+    assert (here / "ev" / "reliability.png").read_bytes().startswith(b"\x89PNG")
     for name in ("bad", "good"):
         row = metrics["per_class"][name]
         assert f"{name:<5}  {row['precision']:9.3f}  {row['recall']:6.3f}  {row['f1']:5.3f}" in out
     assert {path.name for path in (here / "ev").iterdir()} == {
-        "metrics.json", "run.json", "confusion.png", "worst_mistakes.csv",
+        "metrics.json", "run.json", "confusion.png", "precision_recall.png", "reliability.png",
+        "worst_mistakes.csv",
     }  # fmt: skip
 
 

@@ -84,6 +84,17 @@ def test_if_all_targets_are_ignored_loss_and_gradient_are_zero(device: str) -> N
         assert f(x, [-100, -100], weight=[1.0, 2.0]).item() == 0
 
 
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0, 2.0])
+def test_the_focal_loss_of_what_is_certain_is_zero_and_so_is_its_gradient(
+    device: str, gamma: float
+) -> None:
+    x = mf.Tensor([[80.0, 0.0], [0.0, 200.0]], requires_grad=True, device=device)
+    loss = F.focal_loss(x, [0, 1], gamma=gamma)
+    loss.backward()
+    assert loss.item() == 0
+    np.testing.assert_allclose(x.grad.numpy(), 0, atol=1e-30)
+
+
 def test_attention_rows_that_may_look_nowhere_give_zeros(device: str) -> None:
     mf.manual_seed(0)
     q, k, v = (mf.randn(1, 1, 3, 4, requires_grad=True, device=device) for _ in range(3))

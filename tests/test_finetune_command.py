@@ -29,7 +29,7 @@ from minift.train.records import read_records
 
 FILES = {
     "model", "run.json", "train.jsonl", "metrics.json", "confusion.png", "learning_curves.png",
-    "worst_mistakes.csv", "checkpoints",
+    "precision_recall.png", "worst_mistakes.csv", "checkpoints", "reliability.png",
 }  # fmt: skip
 
 

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from finetune_cases import finetune, mistake, pretrained, reviews, sentences
+from finetune_cases import finetune, mistake, pretrained, reviews, sentences, write_table
 
 import minift as mf
 from minift.finetune import LoRA
@@ -118,5 +118,107 @@ def test_a_stall_that_can_never_be_seen_is_refused(
     said = mistake(
         capsys, "finetune", "--model", model, "--data", table, "--text", "text", "--label", "label",
         "--output", tmp_path / "out", "--unfreeze", "stall", *options,
+    )  # fmt: skip
+    assert said == f"finetune: {sentence}"
+
+
+# ------------------------------------------------------------------------------- uneven classes
+
+
+@pytest.fixture(scope="module")
+def uneven(tmp_path_factory):
+    """A table in which one row of six is bad, and says so."""
+    rows = [(text, "good" if y else "bad") for text, y in sentences(400, seed=2)]
+    bad = [row for row in rows if row[1] == "bad"][:32]
+    rows = [row for row in rows if row[1] == "good"][:160] + bad
+    return write_table(tmp_path_factory.mktemp("uneven") / "uneven.csv", *rows)
+
+
+def test_the_remedies_are_named_and_the_rare_class_has_its_curve(capsys, tmp_path, model, uneven):
+    for name, options in {
+        "focal": ["--loss", "focal"],
+        "over": ["--oversample"],
+        "moved": ["--move-threshold"],
+        "all": ["--loss", "focal", "--class-weight", "balanced", "--move-threshold"],
+    }.items():
+        said = finetune(capsys, model, uneven, tmp_path / name, *options)
+        assert "against uneven classes: " in said
+        scores = loaded(tmp_path / name / "metrics.json")["test"]
+        assert scores["rarest"] == "bad"
+        low, high = scores["average_precision_interval"]
+        assert 0 < low <= scores["average_precision"] <= high <= 1
+        assert (tmp_path / name / "precision_recall.png").exists()
+
+
+def test_oversampled_epochs_have_as_many_rows_of_each_class(capsys, tmp_path, model, uneven):
+    for strategy in ("full", "head"):
+        output = tmp_path / strategy
+        finetune(capsys, model, uneven, output, "--oversample", "--strategy", strategy,
+                 "--epochs", "1")  # fmt: skip
+        shown = sum(r["count"] for r in read_records(output / "train.jsonl") if "count" in r)
+        assert shown == 2 * 128  # of 160 and 32 rows four fifths train
+
+
+def test_a_moved_threshold_is_a_part_of_the_model(capsys, tmp_path, model, uneven):
+    """The same run without and with it: the scores differ by the offsets, nothing else does."""
+    plain, moved = tmp_path / "plain", tmp_path / "moved"
+    finetune(capsys, model, uneven, plain)
+    finetune(capsys, model, uneven, moved, "--move-threshold")
+    offsets = loaded(moved / "metrics.json")["moved_thresholds"]
+    assert set(offsets) == {"bad", "good"}
+    texts = [text for text, _ in sentences(40, seed=5)]
+    outputs = [open_classifier(folder).outputs(texts) for folder in (plain, moved)]
+    difference = np.array([offsets["bad"], offsets["good"]])
+    np.testing.assert_allclose(outputs[1] - outputs[0], np.tile(difference, (40, 1)), atol=2e-4)
+    assert loaded(moved / "model" / "minift.json")["moved_thresholds"] == offsets
+    validation = [loaded(folder / "metrics.json")["validation"] for folder in (plain, moved)]
+    assert validation[1]["macro_f1"] >= validation[0]["macro_f1"]
+
+
+def test_the_test_part_has_no_say_in_the_threshold(capsys, tmp_path, model, uneven, monkeypatch):
+    from minift.jobs.tasks import ClassificationTask
+
+    seen, offsets = [], ClassificationTask.offsets
+
+    def watched(self, targets, outputs):
+        seen.append(len(targets))
+        return offsets(self, targets, outputs)
+
+    monkeypatch.setattr(ClassificationTask, "offsets", watched)
+    finetune(capsys, model, uneven, tmp_path / "out", "--move-threshold", "--test-split", "0.3")
+    rows = loaded(tmp_path / "out" / "metrics.json")["rows"]
+    assert seen == [rows["validation"]] != [rows["test"]]
+
+
+def test_thresholds_of_several_labels_move_each_for_itself(capsys, tmp_path, model):
+    rows = [(text, "good;short" if y else "short") for text, y in sentences(120)]
+    table = write_table(tmp_path / "labels.csv", *rows)
+    finetune(capsys, model, table, tmp_path / "out", "--task", "multilabel", "--move-threshold")
+    assert set(loaded(tmp_path / "out" / "metrics.json")["moved_thresholds"]) == {"good", "short"}
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--task", "regression", "--loss", "focal"],
+         "--loss focal needs classes; this is a regression"),
+        (["--task", "multilabel", "--loss", "focal"],
+         "--loss focal needs one class a text; these have several labels"),
+        (["--task", "regression", "--oversample"],
+         "--oversample needs one class a text; this is a regression"),
+        (["--task", "regression", "--move-threshold"],
+         "--move-threshold needs classes; this is a regression"),
+        (["--move-threshold", "--val-split", "0"],
+         "--move-threshold is chosen on the validation part, which --val-split 0 leaves out"),
+        (["--oversample", "--class-weight", "balanced"],
+         "--oversample and --class-weight balanced do the same twice over; give one of them"),
+    ],
+)  # fmt: skip
+def test_remedies_that_do_not_fit_are_refused(capsys, tmp_path, model, options, sentence):
+    numbers = [(text, str(i % 7)) for i, (text, _) in enumerate(sentences(60))]
+    table = write_table(tmp_path / "numbers.csv", *numbers)
+    said = mistake(
+        capsys, "finetune", "--model", model, "--data", table, "--text", "text", "--label", "label",
+        "--output", tmp_path / "out", *options,
     )  # fmt: skip
     assert said == f"finetune: {sentence}"

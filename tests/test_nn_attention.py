@@ -94,3 +94,55 @@ def test_the_encoder_layer_is_torchs(norm_first, activation, device):
         np.testing.assert_allclose(
             parameter.grad.numpy(), gradients[name].grad, rtol=1e-4, atol=1e-5
         )
+
+
+@pytest.mark.parametrize("norm_first", [False, True])
+@pytest.mark.parametrize("activation", ["relu", "gelu"])
+def test_the_decoder_layer_is_torchs(norm_first, activation, device):
+    """Causal self-attention, and attention to a memory whose first text is padded."""
+    settings = {"dim_feedforward": 12, "activation": activation, "norm_first": norm_first}
+    theirs = torch.nn.TransformerDecoderLayer(C, H, dropout=0.0, batch_first=True, **settings)
+    ours = nn.TransformerDecoderLayer(C, H, dropout=0.0, **settings)
+    ours.load_state_dict({name: value.numpy() for name, value in theirs.state_dict().items()})
+    seen = np.arange(S)[None] < np.array([[2], [4]])  # (B, S)
+    arrays = draw(B, T, C), draw(B, S, C, seed=1)
+    a = [Tensor(array, requires_grad=True, device=device) for array in arrays]
+    b = [torch.tensor(array, requires_grad=True) for array in arrays]
+    mask = to_device(seen[:, None, None, :], device)
+    y = ours.to(device)(*a, memory_mask=mask, causal=True)
+    expected = theirs(
+        *b,
+        tgt_mask=torch.ones(T, T).triu(1).bool(),
+        memory_key_padding_mask=torch.tensor(~seen),
+    )
+    cotangent = draw(B, T, C, seed=2)
+    y.backward(to_device(cotangent, device))
+    expected.backward(torch.tensor(cotangent))
+    np.testing.assert_allclose(y.numpy(), expected.detach(), rtol=1e-5, atol=1e-5)
+    for ours_, theirs_ in zip(a, b):
+        np.testing.assert_allclose(ours_.grad.numpy(), theirs_.grad, rtol=1e-4, atol=1e-5)
+    assert not a[1].grad.numpy()[0, 2:].any()  # what is not seen learns nothing
+    gradients = dict(theirs.named_parameters())
+    for name, parameter in ours.named_parameters():
+        np.testing.assert_allclose(
+            parameter.grad.numpy(), gradients[name].grad, rtol=1e-4, atol=1e-5
+        )
+
+
+def test_a_decoder_layer_sees_all_unless_told():
+    """As PyTorch's: without `causal` the last token changes the first."""
+    layer = nn.TransformerDecoderLayer(C, H).eval()
+    x, memory = draw(B, T, C), Tensor(draw(B, S, C, seed=1))
+    changed = x.copy()
+    changed[:, -1] += draw(B, C, seed=3)
+    for causal in (False, True):
+        before, after = (layer(Tensor(v), memory, causal=causal).numpy() for v in (x, changed))
+        assert np.array_equal(before[:, 0], after[:, 0]) == causal
+
+
+def test_a_decoder_layer_drops_in_training_alone(device):
+    layer = nn.TransformerDecoderLayer(C, H, dropout=0.5).to(device)
+    inputs = [Tensor(draw(B, n, C), device=device) for n in (T, S)]
+    assert not np.array_equal(layer(*inputs).numpy(), layer(*inputs).numpy())
+    layer.eval()
+    np.testing.assert_array_equal(layer(*inputs).numpy(), layer(*inputs).numpy())

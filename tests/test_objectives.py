@@ -90,6 +90,36 @@ def test_classification_weighs_and_smooths_as_written_out(device):
     assert float(log["loss"]) == loss.item()
 
 
+def test_the_focal_loss_counts_hard_rows_more_and_gamma_0_is_cross_entropy(device):
+    scores = np.array([[4.0, 0.0], [0.0, 0.5], [1.0, -1.0]], np.float32)
+    labels, weight = np.array([0, 0, 1]), [0.5, 2.0]
+
+    def model(scores):
+        return Tensor(scores, device=device)
+
+    batch = {"scores": scores, "labels": labels}
+    plain, gamma_0 = (Classification(weight, focal_gamma=g)(model, batch)[0] for g in (0, 1e-12))
+    assert plain.item() == pytest.approx(gamma_0.item(), rel=1e-6)
+    p = np.exp(scores)[np.arange(3), labels] / np.exp(scores).sum(1)
+    w = np.array(weight)[labels]
+    expected = (w * (1 - p) ** 2 * -np.log(p)).sum() / w.sum()
+    loss, log = Classification(weight, focal_gamma=2)(model, batch)
+    assert loss.item() == pytest.approx(expected, rel=1e-5)
+    assert log["divisor"] == pytest.approx(w.sum())
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"focal_gamma": -1.0}, "focal_gamma must be a number of at least 0, got -1.0"),
+        ({"focal_gamma": 2.0, "label_smoothing": 0.1}, "give label_smoothing or focal_gamma"),
+    ],
+)
+def test_focal_settings_that_make_no_loss_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        Classification(**settings)
+
+
 def test_classification_gives_a_model_everything_but_the_labels_by_name():
     class Rows(nn.Module):
         def forward(self, features, scale):

@@ -29,9 +29,23 @@ def test_a_confusion_matrix_of_any_size(tmp_path, classes):
     assert is_png(tmp_path / "confusion.png")
 
 
+@pytest.mark.parametrize("positives", [1, 5, 40])
+def test_precision_and_recall_of_few_rows_and_of_all(tmp_path, positives):
+    positive = np.arange(40) < positives
+    file = tmp_path / "curve.png"
+    plot.precision_recall(positive, np.linspace(1, 0, 40), "rare $x$", file)
+    assert is_png(file)
+
+
 def test_predictions(tmp_path):
     plot.predictions(np.arange(5.0), np.arange(5.0) ** 2, tmp_path / "predictions.png")
     assert is_png(tmp_path / "predictions.png")
+
+
+@pytest.mark.parametrize("confidence", [[1.0], [0.0, 0.2, 0.21, 0.9]])
+def test_reliability_also_of_a_single_sure_answer(tmp_path, confidence):
+    plot.reliability(np.array(confidence), np.ones(len(confidence)), tmp_path / "reliability.png")
+    assert is_png(tmp_path / "reliability.png")
 
 
 def test_long_names_are_cut_and_dollars_are_not_mathematics():

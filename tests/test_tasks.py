@@ -1,8 +1,11 @@
 """Tasks: what labels mean, what the loss sees of them, how outputs are judged and worded."""
 
+import json
+
 import numpy as np
 import pytest
 
+from minift.jobs import words
 from minift.jobs.examples import Examples
 from minift.jobs.tasks import (
     ClassificationTask,
@@ -156,3 +159,46 @@ def test_numbers_are_divided_from_small_to_large():
 )
 def test_config_json_tells_the_task(problem_type, names, kind):
     assert type(task_of(problem_type, names)) is kind
+
+
+# ------------------------------------------------------------------------- chances and their order
+
+
+def test_scores_of_classes_hold_auc_calibration_and_their_intervals():
+    rng = np.random.default_rng(0)
+    targets = np.r_[0, 1, 2, rng.integers(0, 3, 57)]
+    outputs = rng.normal(size=(60, 3)) + 2 * np.eye(3)[targets]
+    scores = ClassificationTask(["a", "b", "c"]).scores(targets, outputs)
+    names = ("accuracy", "macro_f1", "auc", "average_precision", "calibration_error")
+    for name in names:
+        low, high = scores[f"{name}_interval"]
+        assert 0 <= low <= high <= 1
+        assert low <= scores[name] <= high or name == "calibration_error"
+    assert sum(row["rows"] for row in scores["reliability"]) == 60
+    shares = sum(row["rows"] * row["right"] for row in scores["reliability"]) / 60
+    assert shares == pytest.approx(scores["accuracy"])
+    recalls = [row["recall"] for row in scores["per_class"].values()]
+    assert scores["macro_recall"] == pytest.approx(np.mean(recalls))
+    json.dumps(scores, allow_nan=False)
+
+
+def test_two_classes_are_ranked_by_the_second_ones_chance():
+    outputs = np.array([[0.0, 3.0], [1.0, 0.0], [0.0, 1.0], [0.0, 0.5]])
+    scores = ClassificationTask(["no", "yes"]).scores(np.array([1, 0, 1, 0]), outputs)
+    assert scores["auc"] == scores["average_precision"] == 1
+
+
+def test_a_test_part_of_one_class_has_no_auc_and_still_makes_json():
+    scores = ClassificationTask(["no", "yes"]).scores(np.array([1, 1]), np.zeros((2, 2)))
+    assert scores["auc"] is scores["auc_interval"] is scores["average_precision"] is None
+    json.dumps(scores, allow_nan=False)
+    assert "AUC" not in words.intervals(scores)
+
+
+def test_several_labels_have_them_too():
+    rng = np.random.default_rng(1)
+    targets = rng.integers(0, 2, (50, 3)).astype(np.float32)
+    scores = MultiLabelTask(["a", "b", "c"]).scores(targets, rng.normal(size=(50, 3)) + targets)
+    assert 0.5 < scores["auc"] < 1
+    assert sum(row["rows"] for row in scores["reliability"]) == 150
+    json.dumps(scores, allow_nan=False)

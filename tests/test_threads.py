@@ -13,7 +13,7 @@ import pytest
 
 import minift as mf
 from minift import functional as F
-from minift.kernels import threads
+from minift.kernels import gradients, threads, updates
 from minift.models import BertConfig, BertForSequenceClassification
 
 rng = np.random.default_rng(4)
@@ -71,6 +71,30 @@ def test_the_same_number_of_threads_gives_the_same_bits(gradients: Gradients) ->
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("rule", [mf.optim.AdamW, mf.optim.RMSprop])
+def test_a_step_of_an_optimizer_has_the_same_bits_on_any_number_of_threads(
+    rule: Callable[..., mf.optim.Optimizer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(updates, "STEPS", threads.WORTH_A_THREAD)
+    draw = np.random.default_rng(6).standard_normal
+
+    def after(n: int) -> list[np.ndarray]:
+        mf.set_num_threads(n)
+        params = [mf.nn.Parameter(np.ones(shape)) for shape in [(3,), (50, 7), (), (0, 2), (40, 5)]]
+        params[4]._data = np.ones((5, 40)).T  # not contiguous: it stays in one piece
+        for p, g in zip(params, starts):
+            p.grad = mf.Tensor(g)
+        rule(params, lr=0.1).step()
+        return [p.numpy() for p in params]
+
+    starts = [draw(shape) for shape in [(3,), (50, 7), (), (0, 2), (40, 5)]]
+    one = after(1)
+    assert all((weight != 1).all() for weight in one)
+    for n in (2, 3, 5):
+        for a, b in zip(after(n), one, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
 def test_parts_cover_every_row_once_on_threads_of_their_own() -> None:
     mf.set_num_threads(3)
     work = lambda part: (part.start, part.stop, threading.get_ident())
@@ -112,6 +136,19 @@ def test_blas_is_on_one_thread_inside_a_part_and_then_as_before() -> None:
     assert before
     inside = threads.in_parts(count, 8, threads.WORTH_A_THREAD)
     assert inside == [[1] * len(before)] * 2
+    assert count() == before
+
+
+def test_blas_is_on_one_thread_where_the_length_of_the_gradient_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mf.set_num_threads(2)
+    count = lambda _=None: [blas.get_num_threads() for blas in threads._blas()]
+    counts = []
+    monkeypatch.setattr(gradients, "squared_length", lambda g: counts.append(count()) or 1.0)
+    before = count()
+    assert gradients.joint_length([np.ones(3), np.ones(2)]) == pytest.approx(2**0.5)
+    assert counts == [[1] * len(before)] * 2
     assert count() == before
 
 

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from minift.cli import (
+    bench,
     doctor,
     embed,
     evaluate,
@@ -25,7 +26,10 @@ from minift.cli import (
     gpu_check,
     learn,
     predict,
+    pretrain,
+    profile,
     quickstart,
+    search,
 )
 from minift.cli.arguments import (
     EXIT_FAILURE,
@@ -36,7 +40,8 @@ from minift.cli.arguments import (
 )
 
 COMMANDS = (  # in the order of --help
-    quickstart, finetune, evaluate, predict, embed, generate, fetch, learn, doctor, gpu_check
+    quickstart, pretrain, finetune, search, evaluate, predict, embed, generate, fetch, learn,
+    doctor, bench, profile, gpu_check,
 )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import fields
 from typing import Any
 
 from minift.cli.arguments import (
@@ -30,21 +31,25 @@ def add(commands: Any) -> None:
     """The command and its options."""
     command = commands.add_parser(
         "finetune",
-        help="fine-tune a pre-trained model on the texts and labels of a CSV file",
+        help="fine-tune a pre-trained model on the texts and labels of a CSV file, or on images",
         description=(
             "Fine-tune a pre-trained model on a table of texts and labels, keep the weights of\n"
             "its best epoch, judge them on rows that had no say in anything, beside naive Bayes.\n"
             "The table is CSV (separated by , ; tab or |) or JSON lines, in UTF-8; - reads\n"
             "standard input. Labels of --task multilabel are separated by ; or | in their cell.\n"
+            "Images: --data names an .npz (images, labels), a folder with one sub-folder of PNGs\n"
+            "a class, digits, fashion-mnist or mnist; --model what minift pretrain made of images\n"
+            "like these.\n"
             "A run that was killed goes on with: minift finetune --resume DIR"
         ),
     )
     option = command.add_argument
-    option("--model", required=True, metavar="DIR|NAME", help="a model folder, a run's, or tiny")
-    option("--data", required=True, metavar="FILE", help="the table, its first line the columns")
-    option("--text", required=True, metavar="COLUMN", help="the column of texts")
+    option("--model", required=True, metavar="DIR|NAME",
+           help="a model folder, a run's, or tiny")  # fmt: skip
+    option("--data", required=True, metavar="FILE", help="the table, or images (see above)")
+    option("--text", metavar="COLUMN", help="the column of texts")
     option("--text-pair", metavar="COLUMN", help="a second text to each, for pairs")
-    option("--label", required=True, metavar="COLUMN", help="the column of labels")
+    option("--label", metavar="COLUMN", help="the column of labels")
     option("--output", type=folder, required=True, metavar="DIR", help="where the run goes")
     option("--overwrite", action="store_true", help="replace a run that DIR already holds")
     option("--task", choices=TASKS, default=TASKS[0], help=f"what labels are ({TASKS[0]})")
@@ -61,6 +66,11 @@ def add(commands: Any) -> None:
            help="share of the rows that is only for the final numbers (0.1)")  # fmt: skip
     option("--class-weight", choices=("none", "balanced"), default="none",
            help="balanced: every class counts the same, however rare")  # fmt: skip
+    option("--loss", choices=("plain", "focal"), default="plain",
+           help="focal: rows of which the model is sure count less (plain)")  # fmt: skip
+    option("--oversample", action="store_true", help="show rows of rare classes several times")
+    option("--move-threshold", action="store_true",
+           help="move thresholds to the best macro-F1 on the validation part")  # fmt: skip
     option("--schedule", choices=SCHEDULES, default=SCHEDULES[0],
            help="how the learning rate rises and falls (linear)")  # fmt: skip
     option("--unfreeze", choices=UNFREEZING, default=UNFREEZING[0],
@@ -75,17 +85,16 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Fine-tune; Ctrl-C leaves whole files and says where."""
-    from minift.jobs import finetuning
-
     try:
-        plan = plan_of(options)
+        job = job_of(options)
+        plan = plan_of(options, job)
     except (ValueError, RuntimeError, OSError) as error:
         raise MistakeError(f"finetune: {error}") from None
     if plan is None:
         print(f"{options.resume} holds a finished run: its numbers are in metrics.json")
         return 0
     try:
-        finetuning.run(plan, options.command)
+        job.run(plan, options.command)
         return 0
     except KeyboardInterrupt:
         reason, code = "interrupted", EXIT_INTERRUPTED
@@ -103,13 +112,31 @@ def run(options: argparse.Namespace) -> int:
     return code
 
 
-def plan_of(options: argparse.Namespace) -> Any:
+def job_of(options: argparse.Namespace) -> Any:
+    """The job on texts, or that on images."""
+    from minift.jobs import finetuning, image_finetuning
+    from minift.jobs.images import is_images
+
+    if options.resume is not None:
+        return image_finetuning if image_finetuning.is_of_images(options.resume) else finetuning
+    return image_finetuning if is_images(options.data) else finetuning
+
+
+def plan_of(options: argparse.Namespace, job: Any) -> Any:
     """The plan of a new run or of the one that goes on; None if that one is finished."""
-    from minift.jobs import finetuning
+    from minift.jobs import finetuning, image_finetuning
 
     if options.resume is not None:
         check_resume_alone(options.command)
-        return finetuning.prepare_again(options.resume)
+        return job.prepare_again(options.resume)
+    if job is image_finetuning:
+        check_for_images(options)
+        names = (field.name for field in fields(job.Options) if field.name != "balanced")
+        said = {name: getattr(options, name) for name in names}
+        return job.prepare(job.Options(**said, balanced=options.class_weight == "balanced"))
+    for name in ("text", "label"):
+        if getattr(options, name) is None:
+            raise MistakeError(f"--{name} COLUMN is required (see minift finetune --help)")
     return finetuning.prepare(
         finetuning.Options(
             data=options.data,
@@ -127,6 +154,9 @@ def plan_of(options: argparse.Namespace) -> Any:
             val_split=options.val_split,
             test_split=options.test_split,
             balanced=options.class_weight == "balanced",
+            focal=options.loss == "focal",
+            oversample=options.oversample,
+            move_threshold=options.move_threshold,
             l2_sp=options.l2_sp,
             schedule=options.schedule,
             unfreeze=options.unfreeze,
@@ -136,3 +166,12 @@ def plan_of(options: argparse.Namespace) -> Any:
             overwrite=options.overwrite,
         )
     )
+
+
+def check_for_images(options: argparse.Namespace) -> None:
+    """Raise ValueError for an option that only texts have."""
+    usual = {"task": TASKS[0], "unfreeze": UNFREEZING[0]}
+    for name in ("text", "label", "text_pair", "max_length", "l2_sp", "task", "unfreeze"):
+        if getattr(options, name) != usual.get(name):
+            option = name.replace("_", "-")
+            raise ValueError(f"{options.data} holds images, for which there is no --{option}")

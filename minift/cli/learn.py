@@ -91,7 +91,7 @@ def run_one(options: argparse.Namespace) -> int:
     try:
         ran = run_lesson(lesson)
     except RuntimeError as error:
-        print(f"minift: learn: {error}")
+        print(f"minift: learn: {error}", file=sys.stderr)
         return EXIT_FAILURE
     wrong = stored.breaches(ran.result, bounds)
     print(f"\nResult: {table.sentence(ran.result)} ({ran.seconds:.1f} s)".replace("**", ""))

@@ -5,8 +5,8 @@ reading order: `tables` (files to columns), `splits` (who is tested on what), `g
 definitions that ship) and `moby_dick` (the prose that ships), `wordpiece` and `bpe` (text to
 integers), `datasets` and `loader` (integers to batches), `masking` (batches to the
 masked-language-modelling task), `packing` (documents to rows of one length), `corpus` (texts larger
-than memory), `sentence_pairs` (the next-sentence task). Images: `digits` (the ones that ship),
-`augmentation`.
+than memory), `sentence_pairs` (the next-sentence task), `text_augmentation`. Images: `digits` (the
+ones that ship), `augmentation`.
 """
 
 from minift.data.added_tokens import AddedToken
@@ -16,13 +16,14 @@ from minift.data.corpus import Corpus, Passages, open_corpus
 from minift.data.datasets import ArrayDataset, Dataset, TokenDataset
 from minift.data.digits import Digits, load_digits
 from minift.data.glosses import Glosses, draw_labelled, load_glosses
-from minift.data.loader import BucketSampler, DataLoader, WindowSampler
+from minift.data.loader import BucketSampler, DataLoader, OverSampler, WindowSampler
 from minift.data.masking import MaskingCollator, mask_tokens
 from minift.data.moby_dick import MobyDick, load_moby_dick
 from minift.data.packing import Blocks, pack
 from minift.data.sentence_pairs import PairingCollator, Segments
 from minift.data.splits import k_folds, train_test_split
 from minift.data.tables import Table, open_table, read_csv
+from minift.data.text_augmentation import DroppingCollator, drop_tokens
 from minift.data.wordpiece import WordPieceTokenizer
 
 __all__ = [
@@ -36,9 +37,11 @@ __all__ = [
     "DataLoader",
     "Dataset",
     "Digits",
+    "DroppingCollator",
     "Glosses",
     "MaskingCollator",
     "MobyDick",
+    "OverSampler",
     "PairingCollator",
     "Passages",
     "Segments",
@@ -48,6 +51,7 @@ __all__ = [
     "WordPieceTokenizer",
     "augment",
     "draw_labelled",
+    "drop_tokens",
     "k_folds",
     "load_digits",
     "load_glosses",

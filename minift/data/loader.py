@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from minift.data.datasets import Dataset, TokenDataset, stack_items
 
@@ -20,7 +21,7 @@ class Sampler(Protocol):
     """Says which rows make up each batch of an epoch."""
 
     def batches(self, epoch: int) -> Sequence[np.ndarray]:
-        """Index arrays that together hold every row once."""
+        """Index arrays that together hold every row (an OverSampler: at least) once."""
 
 
 class UniformSampler:
@@ -133,6 +134,42 @@ class WindowBatches(Sequence[np.ndarray]):
         count = min(self.sampler.window, self.sampler.n - start)
         rng = np.random.default_rng([self.sampler.seed, self.epoch, start])
         return start + rng.permutation(count)
+
+
+class OverSampler:
+    """Rows of rare classes several times an epoch: every class is seen as often as the largest.
+
+    Each row of a class that occurs k times, of N in the largest, stands there ⌊N / k⌋ times, and N
+    mod k of them, drawn anew each epoch, once more. `batches_of` makes the sampler that cuts the
+    drawn rows into batches, as `lambda rows: BucketSampler(lengths[rows], 4096)`. Raises ValueError
+    for labels that are no classes.
+    """
+
+    def __init__(
+        self, labels: ArrayLike, batches_of: Callable[[np.ndarray], Sampler], seed: int = 0
+    ) -> None:
+        self.labels = np.asarray(labels)
+        if self.labels.ndim != 1 or self.labels.dtype.kind not in "iu" or not len(self.labels):
+            raise ValueError(
+                f"OverSampler: labels must be classes (n,), got {self.labels.dtype} of shape "
+                f"{self.labels.shape}"
+            )
+        self.batches_of, self.seed = batches_of, seed
+
+    def batches(self, epoch: int) -> list[np.ndarray]:
+        """The epoch's batches, as row numbers of the data set."""
+        rows = self.rows(epoch)
+        return [rows[places] for places in self.batches_of(rows).batches(epoch)]
+
+    def rows(self, epoch: int) -> np.ndarray:
+        """The rows of an epoch, classes one after the other."""
+        rng = np.random.default_rng([self.seed, epoch])
+        classes, counts = np.unique(self.labels, return_counts=True)
+        drawn = []
+        for c in classes:
+            own = rng.permutation(np.flatnonzero(self.labels == c))
+            drawn.append(np.resize(own, counts.max()))  # over and over until it is full
+        return np.concatenate(drawn)
 
 
 class DataLoader:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from minift import hub
+from minift.backend import to_device, to_numpy
 from minift.data import BucketSampler, TokenDataset, WordPieceTokenizer
 from minift.jobs.tasks import Task, task_of
 from minift.models import (
@@ -24,6 +25,7 @@ from minift.models import (
     BertForSequenceClassification,
     load,
 )
+from minift.models.pretrained import PretrainedModel
 from minift.nn import Linear, init
 from minift.tape import no_grad
 
@@ -41,6 +43,7 @@ class Classifier:
     max_length: int
     text: str | None = None
     text_pair: str | None = None
+    offsets: dict[str, float] | None = None  # moved thresholds, which the head's biases contain
 
     def dataset(
         self, texts: Sequence[str], pairs: Sequence[str] | None, **targets: np.ndarray
@@ -66,7 +69,10 @@ class Classifier:
     def save(self, folder: Path) -> None:
         """A Hugging Face folder, and the notes."""
         self.model.save_pretrained(folder, self.tokenizer)
-        notes = {"max_length": self.max_length, "text": self.text, "text_pair": self.text_pair}
+        notes: dict[str, Any] = {"max_length": self.max_length}
+        notes |= {"text": self.text, "text_pair": self.text_pair}
+        if self.offsets is not None:
+            notes["moved_thresholds"] = self.offsets
         hub.write(folder / NOTES, (json.dumps(notes, indent=1) + "\n").encode("utf-8"))
 
 
@@ -163,12 +169,15 @@ def renew_head(model: BertForSequenceClassification) -> None:
         head.bias.data = init.zeros(head.bias.shape)
 
 
-def rescale_head(model: BertForSequenceClassification, factor: float, shift: float) -> None:
-    """From scores z to factor · z + shift, in the weights of the last layer."""
+def rescale_head(
+    model: BertForSequenceClassification, factor: float, shift: float | np.ndarray
+) -> None:
+    """From scores z to factor · z + shift, in the last layer's weights; a shift may be (L,)."""
     head: Linear = model.classifier
     assert head.bias is not None
     head.weight.data = head.weight.data * factor
-    head.bias.data = head.bias.data * factor + shift
+    bias = to_numpy(head.bias.data) * factor + shift
+    head.bias.data = to_device(bias.astype(head.bias.dtype), head.bias.device)
 
 
 @contextmanager
@@ -183,7 +192,7 @@ def quiet() -> Iterator[None]:
         log.setLevel(level)
 
 
-def describe_loading(model: BertForSequenceClassification, kept_head: bool) -> str:
+def describe_loading(model: PretrainedModel, kept_head: bool) -> str:
     """What came from the folder and what is new, in words."""
     assert model.load_report is not None
     report = model.load_report

@@ -105,7 +105,7 @@ def report(plan: Plan, results: dict[str, Any]) -> str:
     cut = f", {count(rows['truncated'], 'text')} cut" if rows["truncated"] else ""
     lines = [f"{plan.options.model} on {plan.examples.source}:"]
     lines += [f"{count(rows['judged'], 'row')}{left_out}{cut}", ""]
-    lines += [words.table(task.headline, {"": results}), "", words.interval(results)]
+    lines += [words.table(task.headline, {"": results}), "", words.intervals(results)]
     if "per_class" in results:
         lines += ["", words.per_class(results["per_class"])]
     if results["warning"]:

@@ -20,7 +20,8 @@ import numpy as np
 
 import minift
 from minift import finetune, hub
-from minift.data import ArrayDataset, BucketSampler, DataLoader, Table, TokenDataset
+from minift.data import ArrayDataset, BucketSampler, DataLoader, OverSampler, Table, TokenDataset
+from minift.data.loader import Sampler, UniformSampler
 from minift.jobs import folder as run_folder
 from minift.jobs import resuming, words
 from minift.jobs.classifiers import rescale_head
@@ -99,7 +100,9 @@ def record_of(plan: Plan, command: Sequence[str]) -> dict[str, Any]:
 def train(plan: Plan) -> tuple[EarlyStopping | None, History]:
     """Fine-tune the classifier in the plan; afterwards it has the weights of its best epoch."""
     task, model = plan.classifier.task, plan.classifier.model
-    objective: Objective = task.objective(plan.targets[plan.parts.train], plan.options.balanced)
+    objective: Objective = task.objective(
+        plan.targets[plan.parts.train], plan.options.balanced, plan.options.focal
+    )
     if plan.kept_head and isinstance(task, RegressionTask):
         rescale_head(model, 1 / task.deviation, -task.mean / task.deviation)
     strategy = plan.recipe.prepare(model)
@@ -123,7 +126,22 @@ def train(plan: Plan) -> tuple[EarlyStopping | None, History]:
     model.unfreeze()
     if isinstance(task, RegressionTask):
         rescale_head(model, task.deviation, task.mean)
+    if plan.options.move_threshold:
+        move_threshold(plan)
     return stopping, history
+
+
+def move_threshold(plan: Plan) -> None:
+    """Shift the head's biases to where the validation part has its best macro-F1.
+
+    The threshold is thus a part of the model: whoever opens it, transformers too, answers by it.
+    """
+    rows, classifier = plan.parts.validation, plan.classifier
+    part = plan.examples.take(rows)
+    outputs = classifier.outputs(part.texts, part.pairs)
+    offsets = classifier.task.offsets(plan.targets[rows], outputs)
+    rescale_head(classifier.model, 1.0, offsets)
+    classifier.offsets = dict(zip(classifier.task.names, offsets.round(4).tolist()))
 
 
 def fit(trainer: Trainer) -> History:
@@ -155,22 +173,21 @@ def config_of(plan: Plan) -> TrainConfig:
 
 def callbacks_of(plan: Plan) -> list[Callback]:
     """What is said and saved on the way."""
-    saving = resuming.saving(plan.options.output, plan.options.checkpoint_minutes)
+    minutes = plan.options.checkpoint_minutes
+    saving = [] if minutes is None else [resuming.saving(plan.options.output, minutes)]
     progress = Progress("fine-tuning", keep=False)
-    return [progress, words.EpochLines(plan.recipe.epochs), saving]
+    return [progress, words.EpochLines(plan.recipe.epochs), *saving]
 
 
-def data_of(plan: Plan) -> tuple[Module, DataLoader | ArrayDataset, DataLoader | ArrayDataset]:
+def data_of(plan: Plan) -> tuple[Module, DataLoader, DataLoader]:
     """What learns and what it is given: the whole model texts, a head alone finished features."""
-    model = plan.classifier.model
-    train_texts, validation_texts = (
-        dataset_of(plan, rows) for rows in (plan.parts.train, plan.parts.validation)
-    )
+    model, parts = plan.classifier.model, plan.parts
+    texts = [dataset_of(plan, rows) for rows in (parts.train, parts.validation)]
     if plan.recipe.strategy != "head":
-        return model, loader_of(plan, train_texts), loader_of(plan, validation_texts)
-    watch = words.ReadingLines(len(train_texts) + len(validation_texts))
-    features = [features_of(model, texts, watch) for texts in (train_texts, validation_texts)]
-    return finetune.Head(model), features[0], features[1]
+        return model, loader_of(plan, texts[0], repeats=True), loader_of(plan, texts[1])
+    watch = words.ReadingLines(sum(map(len, texts)))
+    features = [features_of(model, part, watch) for part in texts]
+    return finetune.Head(model), loader_of(plan, features[0], True), loader_of(plan, features[1])
 
 
 def dataset_of(plan: Plan, rows: np.ndarray) -> TokenDataset:
@@ -179,12 +196,27 @@ def dataset_of(plan: Plan, rows: np.ndarray) -> TokenDataset:
     return plan.classifier.dataset(part.texts, part.pairs, labels=task.scaled(plan.targets[rows]))
 
 
-def loader_of(plan: Plan, dataset: TokenDataset) -> DataLoader:
-    """Batches of about `batch_size` texts of nearly one length, with little padding."""
-    lengths = dataset.lengths
-    mean = float(lengths.mean()) if len(lengths) else 1.0
-    tokens = max(round(plan.recipe.batch_size * mean), int(lengths.max(initial=1)))
-    return DataLoader(dataset, sampler=BucketSampler(lengths, tokens, seed=plan.options.seed))
+def loader_of(
+    plan: Plan, dataset: TokenDataset | ArrayDataset, repeats: bool = False
+) -> DataLoader:
+    """Batches for training or, in order, for validation; texts of nearly one length together.
+
+    With `repeats`, those that train: rows of rare classes several times, where that was asked for.
+    """
+    seed, size = plan.options.seed, plan.recipe.batch_size
+
+    def batches_of(rows: np.ndarray) -> Sampler:
+        if isinstance(dataset, ArrayDataset):
+            return UniformSampler(len(rows), size, repeats, seed)
+        lengths = dataset.lengths[rows]
+        mean = float(lengths.mean()) if len(lengths) else 1.0
+        tokens = max(round(size * mean), int(lengths.max(initial=1)))
+        return BucketSampler(lengths, tokens, seed=seed)
+
+    if repeats and plan.options.oversample:
+        targets = plan.targets[plan.parts.train]
+        return DataLoader(dataset, sampler=OverSampler(targets, batches_of, seed))
+    return DataLoader(dataset, sampler=batches_of(np.arange(len(dataset))))
 
 
 def features_of(model: Any, dataset: TokenDataset, watch: Callable[[int], None]) -> ArrayDataset:

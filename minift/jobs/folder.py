@@ -6,7 +6,10 @@ run.json              the command, its options, data, machine
 train.jsonl           a line for each step and each evaluation
 checkpoints/          where a killed run goes on (`resuming.py`)
 metrics.json          what came of it, written last
-confusion.png, predictions.png, learning_curves.png, worst_mistakes.csv
+confusion.png, precision_recall.png, predictions.png, reliability.png, learning_curves.png,
+worst_mistakes.csv
+pictures/             what a model could do at each evaluation of its pre-training
+trials.jsonl, search.png, best/   what a search tried, and the run of the best settings
 """
 
 from __future__ import annotations
@@ -23,11 +26,11 @@ from typing import Any
 
 from minift import hub
 
-RUN, METRICS = "run.json", "metrics.json"
+RUN, METRICS, PICTURES = "run.json", "metrics.json", "pictures"
 OWN_FILES = (
     "model", "adapter", RUN, "train.jsonl", "checkpoints", METRICS, "confusion.png",
-    "predictions.png",
-    "learning_curves.png", "worst_mistakes.csv",
+    "precision_recall.png", "predictions.png", "learning_curves.png", "reliability.png",
+    "worst_mistakes.csv", "worst_mistakes.png", PICTURES, "trials.jsonl", "search.png", "best",
 )  # fmt: skip
 
 

@@ -12,14 +12,18 @@ from typing import Any
 import numpy as np
 
 from minift import plot
+from minift.data import load_glosses
+from minift.finetune import SourceTask
 from minift.jobs import folder as run_folder
 from minift.jobs.examples import Examples
 from minift.jobs.plan import Plan
 from minift.jobs.tasks import ClassificationTask, RegressionTask, Task
+from minift.jobs.tasks.classification import softmax
 from minift.metrics import confusion_matrix
 from minift.train import EarlyStopping, History
 from minift.train.records import read_records
 
+SOURCE_TEXTS = 300  # WordNet definitions, about 700 hidden words
 MISTAKES = 100  # of the worst, how many are listed
 
 
@@ -33,6 +37,7 @@ def judge(
         "rows": counts_of(plan),
         "epochs": len(history.evaluations) or plan.recipe.epochs,
         "best_epoch": best_epoch(stopping, history),
+        "moved_thresholds": plan.classifier.offsets,
     }
     for name, rows in (("validation", parts.validation), ("test", parts.test)):
         if len(rows):
@@ -43,8 +48,20 @@ def judge(
             results["warning"] = task.warning(outputs)
             draw(task, targets, outputs, output)
             write_mistakes(task, examples, targets, outputs, output)
+    results["forgetting"] = forgetting_of(plan)
     plot.learning_curves(read_records(output / "train.jsonl"), output / "learning_curves.png")
     return {**results, "seconds": round(seconds, 2)}
+
+
+def forgetting_of(plan: Plan) -> dict[str, Any]:
+    """The source loss before and after, on definitions of WordNet; or why there is none."""
+    texts = load_glosses().dev[0][:SOURCE_TEXTS]
+    source = SourceTask.of(plan.options.model, texts)
+    if source is None:
+        return {"unknown": "the folder holds no head for its pre-training objective"}
+    source.model.to(plan.device)
+    before, after = source.loss(), source.loss(plan.classifier.model)
+    return {"objective": "masked words", "texts": SOURCE_TEXTS, "before": before, "after": after}
 
 
 def counts_of(plan: Plan) -> dict[str, int]:
@@ -81,12 +98,19 @@ def draw(
     outputs: np.ndarray,
     output: Path,
 ) -> None:
-    """The picture of the answers: of classes a confusion matrix, of numbers a scatter plot."""
+    """The pictures of the answers: of classes a confusion matrix and how well the rarest is found,
+    of numbers a scatter plot, of chances whether they hold."""
     if isinstance(task, ClassificationTask):
         counts = confusion_matrix(targets, outputs.argmax(axis=1), len(task.names))
         plot.confusion(counts.tolist(), task.names, output / "confusion.png")
+        rarest = task.rarest(targets)
+        positive, scores = targets == rarest, softmax(outputs)[:, rarest]
+        plot.precision_recall(positive, scores, task.names[rarest], output / "precision_recall.png")
     elif isinstance(task, RegressionTask):
         plot.predictions(targets, outputs[:, 0], output / "predictions.png")
+    confidences = task.calibration(targets, outputs)
+    if confidences is not None:
+        plot.reliability(*confidences, output / "reliability.png")
 
 
 def write_mistakes(

@@ -25,7 +25,7 @@ from minift.jobs.recipe import (
     Recipe,
     choose_recipe,
 )
-from minift.jobs.tasks import TASKS
+from minift.jobs.tasks import TASKS, ClassificationTask, RegressionTask, Task
 from minift.train import choose_device
 
 JOB = "finetune"
@@ -51,12 +51,15 @@ class Options:
     val_split: float = 0.1
     test_split: float = 0.1
     balanced: bool = False
+    focal: bool = False
+    oversample: bool = False
+    move_threshold: bool = False
     l2_sp: float | None = None
     schedule: str = "linear"
     unfreeze: str = "epoch"
     seed: int = 0
     device: str = "auto"
-    checkpoint_minutes: float = resuming.MINUTES
+    checkpoint_minutes: float | None = resuming.MINUTES  # None: the run is never saved
     overwrite: bool = False
 
 
@@ -76,15 +79,15 @@ class Plan:
     record: dict[str, Any] | None = None
 
 
-def prepare(options: Options) -> Plan:
-    """Read and check everything; writes nothing.
+def prepare(options: Options, parts: Parts | None = None) -> Plan:
+    """Read and check everything; writes nothing. `parts` replace those that the seed would make.
 
     Raises ValueError, OSError or RuntimeError, in one sentence each, for a mistake in the options,
     the table, the model's folder or the output folder.
     """
     check_options(options)
     run_folder.check_folder(options.output, options.overwrite)
-    return read(options)
+    return read(options, parts)
 
 
 def prepare_again(folder: Path) -> Plan | None:
@@ -96,16 +99,25 @@ def prepare_again(folder: Path) -> Plan | None:
     record = resuming.begun(folder, JOB)
     if resuming.is_finished(folder):
         return None
-    options = options_of(record, folder)
+    plan = read(options_of(record, folder))
+    return replace(plan, recipe=Recipe(**record["recipe"]), record=record)
+
+
+def options_of(record: dict[str, Any], folder: Path) -> Options:
+    """What the user said when the run began.
+
+    Raises ValueError if it cannot be said again, or if the table or the model is another now.
+    """
+    options = said_options(record, folder)
     assert isinstance(options.data, Path)
     resuming.check_same(str(options.data), record["data"], run_folder.fingerprint(options.data))
     model = run_folder.fingerprint_of_folder(hub.resolve(options.model))
     resuming.check_same(str(options.model), record["model"], model)
-    return replace(read(options), recipe=Recipe(**record["recipe"]), record=record)
+    return options
 
 
-def options_of(record: dict[str, Any], folder: Path) -> Options:
-    """What the user said when the run began. Raises ValueError if it cannot be said again."""
+def said_options(record: dict[str, Any], folder: Path) -> Options:
+    """The options of a record, seen from here."""
     said, where = record["options"], record["directory"]
     known = {field.name for field in fields(Options)}
     if not said.keys() <= known:
@@ -131,7 +143,7 @@ def options_of(record: dict[str, Any], folder: Path) -> Options:
     )
 
 
-def read(options: Options) -> Plan:
+def read(options: Options, parts: Parts | None = None) -> Plan:
     """Read the table and the model, and check all that follows from them."""
     device = choose_device(options.device)
     table = options.data if isinstance(options.data, Table) else read_csv(data_file(options.data))
@@ -144,15 +156,14 @@ def read(options: Options) -> Plan:
         model.to(device), model.tokenizer, task, max_length, options.text, options.text_pair
     )
     targets = task.read(examples)
-    parts = split(
+    parts = parts or split(
         task.strata(targets), examples.groups, options.val_split, options.test_split, options.seed
     )
-    if options.balanced:
-        task.objective(targets, options.balanced)  # a regression has nothing to balance
+    check_remedies(options, task, targets)
     recipe = choose_recipe(
         options.strategy,
         model.config.hidden_size,
-        len(parts.train),
+        rows_an_epoch(options, targets[parts.train]),
         options.lr,
         options.epochs,
         options.batch_size,
@@ -198,6 +209,32 @@ def check_options(options: Options) -> None:
             f"--output {options.output} holds the model that is to be fine-tuned; name another "
             f"folder"
         )
+
+
+def check_remedies(options: Options, task: Task, targets: np.ndarray) -> None:
+    """Raises ValueError for a remedy against uneven classes that the task cannot have."""
+    if options.balanced or options.focal:
+        task.objective(targets, options.balanced, options.focal)
+    if options.oversample and not isinstance(task, ClassificationTask):
+        raise ValueError(f"--oversample needs one class a text; this is a {task.kind}")
+    if options.oversample and options.balanced:
+        raise ValueError(
+            "--oversample and --class-weight balanced do the same twice over; give one of them"
+        )
+    if options.move_threshold and isinstance(task, RegressionTask):
+        raise ValueError(f"--move-threshold needs classes; this is a {task.kind}")
+    if options.move_threshold and not options.val_split:
+        raise ValueError(
+            "--move-threshold is chosen on the validation part, which --val-split 0 leaves out"
+        )
+
+
+def rows_an_epoch(options: Options, targets: np.ndarray) -> int:
+    """How many rows of training an epoch has."""
+    if not options.oversample:
+        return len(targets)
+    counts = np.unique(targets, return_counts=True)[1]
+    return int(len(counts) * counts.max())
 
 
 def limit(options: Options, most: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from minift.data.tables import count
@@ -22,6 +22,9 @@ NAMES = {
     "r2": "R²",
     "mean_absolute_error": "mean abs. error",
     "spearman": "Spearman",
+    "auc": "AUC",
+    "average_precision": "average precision",
+    "calibration_error": "calibration error",
     "naive_bayes": "naive Bayes",
     "mean": "mean of the labels",
 }
@@ -44,7 +47,21 @@ def announce(plan: Plan) -> list[str]:
         f"strategy {recipe.strategy}, at most {count(recipe.epochs, 'epoch')}, learning rate "
         f"{recipe.lr:.2g}, about {recipe.batch_size} texts a batch, on {plan.device}"
     )
+    lines += [f"  {line}" for line in remedies(plan)]
     return lines
+
+
+def remedies(plan: Plan) -> list[str]:
+    """What is done about uneven classes, in a line if anything is."""
+    options = plan.options
+    chosen = [
+        (options.balanced, "classes weighed"),
+        (options.focal, "focal loss"),
+        (options.oversample, "rows of rare classes several times an epoch"),
+        (options.move_threshold, "thresholds moved on the validation part"),
+    ]
+    done = ", ".join(words for on, words in chosen if on)
+    return [f"against uneven classes: {done}"] if done else []
 
 
 def remarks(plan: Plan) -> list[str]:
@@ -120,14 +137,14 @@ def conclude(plan: Plan, results: dict[str, Any]) -> str:
     part = next((name for name in ("test", "validation") if name in results), None)
     lines = []
     if part is not None:
-        rows = results["rows"][part]
-        note = "" if part == "test" else ", which also chose the best epoch: take it with salt"
-        best = results["best_epoch"]
-        chosen = f", with the weights of epoch {best} of {results['epochs']}" if best else ""
-        lines += [f"On {count(rows, part + ' row')}{chosen}{note}:", ""]
+        lines += [judged_on(results, part, "row"), ""]
         ours = {"fine-tuned": results[part], **results["baselines"]}
         lines += [table(task.headline, ours), ""]
-        lines += [interval(results[part]), ""]
+        lines += [intervals(results[part]), ""]
+    if results["moved_thresholds"]:
+        moved = ", ".join(f"{name} {x:+.2f}" for name, x in results["moved_thresholds"].items())
+        lines += [f"Thresholds moved by adding to the scores: {moved}", ""]
+    lines += [forgetting(results["forgetting"]), ""]
     if results.get("warning"):
         lines += [results["warning"], ""]
     files = ", ".join(sorted(path.name for path in output.iterdir()))
@@ -138,6 +155,25 @@ def conclude(plan: Plan, results: dict[str, Any]) -> str:
         f"{plan.options.text}{pair}"
     )
     return "\n".join(lines)
+
+
+def judged_on(results: dict[str, Any], part: str, what: str) -> str:
+    """On how many rows of which part, and with the weights of which epoch."""
+    rows, best = results["rows"][part], results["best_epoch"]
+    note = "" if part == "test" else ", which also chose the best epoch: take it with salt"
+    chosen = f", with the weights of epoch {best} of {results['epochs']}" if best else ""
+    return f"On {count(rows, f'{part} {what}')}{chosen}{note}:"
+
+
+def forgetting(found: dict[str, Any]) -> str:
+    """What fine-tuning cost the body, in a sentence."""
+    if "unknown" in found:
+        return f"Forgetting: not measured, {found['unknown']}"
+    before, after = found["before"], found["after"]
+    return (
+        f"Forgetting: loss on hidden words of {found['texts']} WordNet definitions {before:.3f} "
+        f"before, {after:.3f} after ({after - before:+.3f} nats)"
+    )
 
 
 def table(headline: Sequence[str], rows: dict[str, dict[str, Any]]) -> str:
@@ -155,11 +191,27 @@ def number(value: float | None) -> str:
 
 
 def interval(scores: dict[str, Any]) -> str:
-    """The one number that has an interval."""
-    name = next(key for key in scores if key.endswith("_interval")).removesuffix("_interval")
+    """The first number that has an interval."""
+    name = next(names_with_interval(scores))
     low, high = scores[f"{name}_interval"]
     shown = NAMES.get(name, name)
     return f"{shown} {number(scores[name])}, 95 % interval over the rows {low:.3f} to {high:.3f}"
+
+
+def intervals(scores: dict[str, Any]) -> str:
+    """A line for each number that has one."""
+    lines = [f"{'':<20}{'value':>8}   95 % interval over the rows"]
+    for name in names_with_interval(scores):
+        low, high = scores[f"{name}_interval"]
+        shown = NAMES.get(name, name)
+        lines.append(f"{shown:<20}{number(scores[name]):>8}   {low:.3f} to {high:.3f}")
+    return "\n".join(lines)
+
+
+def names_with_interval(scores: dict[str, Any]) -> Iterator[str]:
+    """The numbers of which an interval is known."""
+    there = (key for key, value in scores.items() if key.endswith("_interval") and value)
+    return (key.removesuffix("_interval") for key in there)
 
 
 def per_class(scores: dict[str, dict[str, float]]) -> str:

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from minift.backend import Array, xp
+from minift.backend.random import first_draw
 from minift.kernels.dropout import keep_mask, keep_range
 from minift.kernels.threads import in_parts
 from minift.kernels.tiles import TILE, tiles
@@ -175,7 +176,7 @@ class Core:
         _, H, Tq, Tk = self.shape
         b, h, rows, _ = block
         height = rows.stop - rows.start
-        first = ((b.start * H + h.start) * Tq + rows.start) * Tk
+        first = first_draw(math.prod(self.shape)) + ((b.start * H + h.start) * Tq + rows.start) * Tk
         keep = keep_range(first, first + height * Tk, self.dropout, self.key)
         return keep.reshape(1, 1, height, Tk)
 

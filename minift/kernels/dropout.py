@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from minift.backend.random import first_draw
 from minift.kernels.threads import in_parts
 from minift.kernels.tiles import tiles
 
@@ -22,12 +23,12 @@ STEPS = 8  # elementary steps a draw
 def keep_mask(shape: tuple[int, ...], p: float, key: tuple[int, int]) -> np.ndarray:
     """Booleans, False with probability p; the same for the same (shape, p, key)."""
     n = math.prod(shape)
-    keep = np.empty(n, bool)
+    keep, start = np.empty(n, bool), first_draw(n)
 
     def work(counters: slice) -> None:
         for s in tiles(counters, DRAWS):
             first, last = DRAWS * s.start, min(DRAWS * s.stop, n)
-            keep[first:last] = keep_range(first, last, p, key)
+            keep[first:last] = keep_range(start + first, start + last, p, key)
 
     in_parts(work, -(-n // DRAWS), DRAWS * STEPS)
     return keep.reshape(shape)

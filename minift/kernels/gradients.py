@@ -13,13 +13,15 @@ import numpy as np
 from minift.backend import Array, device_of, xp
 from minift.kernels.choice import check_later
 from minift.kernels.cuda import multi_tensor
+from minift.kernels.threads import single_blas
 
 
 def joint_length(gradients: Sequence[Array]) -> float | Array:
     """√(Σ g·g) over all arrays: a float; on a GPU a float64 array that nobody has waited for."""
     if gradients and all(map(check_later, gradients)):
         return multi_tensor.length([dense(g) for g in gradients])
-    squares = sum(squared_length(g) for g in gradients)
+    with single_blas():
+        squares = sum(squared_length(g) for g in gradients)
     return math.sqrt(squares) if isinstance(squares, float | int) else xp(squares).sqrt(squares)
 
 

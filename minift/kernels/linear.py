@@ -15,7 +15,7 @@ from minift.kernels.gelu import STEPS as GELU_STEPS
 from minift.kernels.gelu import gelu_and_slope, times
 from minift.kernels.threads import blas_obeys, in_parts
 
-STEPS_PER_PRODUCT = 1 / 16  # a multiply-add inside BLAS, in elementary steps of `in_parts`
+STEPS_PER_PRODUCT = 1 / 48  # a multiply-add inside BLAS, in elementary steps of `in_parts`
 
 
 def linear(x: np.ndarray, weight: np.ndarray, bias: Any = None) -> tuple[np.ndarray, Any]:

@@ -1,10 +1,11 @@
-"""Optimizer steps: one tile after the other on NumPy, all tensors in one launch on CuPy.
+"""Optimizer steps: tile by tile on NumPy's threads, all tensors in one launch on CuPy.
 
 Not here: any rule. Those are in `minift/optim/rules.py`; a rule names its kernel with `fused`.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -12,7 +13,12 @@ from minift.backend import Array, device_of
 from minift.kernels.choice import Choice
 from minift.kernels.cuda import multi_tensor
 from minift.kernels.gradients import dense
+from minift.kernels.threads import in_parts
 from minift.kernels.tiles import tiles
+
+# Elementary steps a value. Adam takes some five, but under a million values two threads, which
+# meet at Python's lock between its dozen short passes, were slower than one.
+STEPS = 0.3
 
 F = TypeVar("F", bound=Callable[..., None])
 
@@ -43,13 +49,13 @@ def fused(kernel: multi_tensor.Rule) -> Callable[[F], F]:
 
 def apply(updates: Sequence[Update], scale: float = 1.0) -> None:
     """Carry out all updates, with gradients that count `scale` times."""
+    plain: list[Update] = []
     launched: dict[multi_tensor.Rule, list[Update]] = {}
     for update in updates:
         kernel = kernel_for(update)
-        if kernel is None:
-            run_plain(update, scale)
-        else:
-            launched.setdefault(kernel, []).append(update)
+        alike = plain if kernel is None else launched.setdefault(kernel, [])
+        alike.append(update)
+    run_plain(plain, scale)
     for kernel, alike in launched.items():
         ordered = [u._replace(gradient=dense(u.gradient)) for u in alike]
         multi_tensor.step(kernel, ordered, scale)
@@ -63,25 +69,41 @@ def kernel_for(update: Update) -> multi_tensor.Rule | None:
     return getattr(update.rule, "kernel", None)
 
 
-def run_plain(update: Update, scale: float) -> None:
-    """The rule itself, in pieces, so that temporaries stay in the cache."""
-    dtype = update.weight.dtype
-    for weight, gradient, *state in pieces(update.weight, update.gradient, *update.state):
-        g = gradient.astype(dtype, copy=False)
-        update.rule(weight, g if scale == 1 else g * scale, *state, **update.settings)
-    if update.copy is not None:
-        update.copy[...] = update.weight
+def run_plain(updates: Sequence[Update], scale: float) -> None:
+    """The rules themselves, in pieces, so that temporaries stay in the cache.
 
-
-def pieces(target: Array, *others: Array) -> Iterator[tuple[Array, ...]]:
-    """Flat views of tiles of arrays of one shape: what is written there is written to them.
-
-    A gradient that is not contiguous is copied, since it is only read; a target that is not is
-    handed out whole, as are arrays on a GPU, which has no use for tiles.
+    The threads share the values of all tensors, laid end to end: one may be larger than the rest.
     """
-    if not target.flags.c_contiguous or device_of(target) == "cuda":
-        yield (target, *others)
+    ends = list(itertools.accumulate(update.weight.size for update in updates))
+
+    def work(part: slice) -> None:
+        for update, end in zip(updates, ends):
+            first = end - update.weight.size
+            own = slice(max(part.start - first, 0), min(part.stop, end) - first)
+            for weight, gradient, *state in pieces(own, update):
+                g = gradient.astype(weight.dtype, copy=False)
+                update.rule(weight, g if scale == 1 else g * scale, *state, **update.settings)
+
+    on_host = all(device_of(update.weight) == "cpu" for update in updates)
+    in_parts(work, ends[-1] if ends else 0, STEPS if on_host else 0)
+    for update in updates:
+        if update.copy is not None:
+            update.copy[...] = update.weight
+
+
+def pieces(own: slice, update: Update) -> Iterator[tuple[Array, ...]]:
+    """Flat views of tiles of those values of weight, gradient and state that are our own.
+
+    What is written there is written to them. A gradient that is not contiguous is copied, since it
+    is only read; a weight that is not is handed out whole to whose part its first value is, as are
+    arrays on a GPU, which has no use for tiles.
+    """
+    arrays = (update.weight, update.gradient, *update.state)
+    if not update.weight.flags.c_contiguous or device_of(update.weight) == "cuda":
+        if own.start == 0 < own.stop:
+            yield arrays
         return
-    flat = [array.reshape(-1) for array in (target, *others)]
-    for tile in tiles(target.size, 1):
-        yield tuple(array[tile] for array in flat)
+    if own.start < own.stop:
+        flat = [array.reshape(-1) for array in arrays]
+        for tile in tiles(own, 1):
+            yield tuple(array[tile] for array in flat)

@@ -4,6 +4,7 @@ The lessons themselves lie beside the package, in the checkout's `lessons/`:
 
     lessons/NN_name.py                  the lesson: `# %%` cells, Markdown in comments
     lessons/figures/NN_name.png         its picture, as the lesson writes it
+    lessons/data/                       small files that lessons read, with their licences
     lessons/results/NN.json             the bounds of its result, and what was measured
     lessons/exercises/exNN.py           a stub; the learner writes into it
     lessons/exercises/checks/checkNN.py `case_*(exercise)`: the checks, easiest first
@@ -37,6 +38,7 @@ Not here: any lesson. Read `lessons/01_numbers_that_remember.py` as the model of
 """
 
 from minift.learn.comparing import refuses, same, true
+from minift.learn.course import DATA
 from minift.learn.pictures import (
     BLACK,
     BLUE,
@@ -54,6 +56,7 @@ from minift.learn.results import result
 __all__ = [
     "BLACK",
     "BLUE",
+    "DATA",
     "GREEN",
     "GREY",
     "ORANGE",

@@ -11,6 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 LESSONS = ROOT / "lessons"
+DATA = LESSONS / "data"  # small files that lessons read
 TITLE = re.compile(r"# # Lesson (\d\d): (.+)")
 FORMS = ("implement it", "fix the bug", "predict before you run")
 

@@ -18,6 +18,7 @@ from minift.models.bert import (
 )
 from minift.models.gan import GAN, GANConfig
 from minift.models.gpt2 import GPT2Config, GPT2LMHeadModel, GPT2Model, KeyValueCache
+from minift.models.image_classifier import ImageClassifier, ImageClassifierConfig
 from minift.models.mlp import MLP, MLPConfig
 from minift.models.resnet import ResNetConfig, ResNetForImageClassification, ResNetModel
 from minift.models.simclr import SimCLR, SimCLRConfig
@@ -44,6 +45,8 @@ __all__ = [
     "GPT2Config",
     "GPT2LMHeadModel",
     "GPT2Model",
+    "ImageClassifier",
+    "ImageClassifierConfig",
     "KeyValueCache",
     "MLPConfig",
     "ResNet",

@@ -6,7 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from minift import hub
-from minift.models import autoencoder, bert, gan, gpt2, mlp, resnet, simclr, vae, vit
+from minift.models import (
+    autoencoder,
+    bert,
+    gan,
+    gpt2,
+    image_classifier,
+    mlp,
+    resnet,
+    simclr,
+    vae,
+    vit,
+)
 from minift.models.pretrained import PretrainedModel, made_for
 
 ARCHITECTURES: dict[str, type[PretrainedModel]] = {
@@ -27,6 +38,7 @@ ARCHITECTURES: dict[str, type[PretrainedModel]] = {
     "VAE": vae.VAE,
     "GAN": gan.GAN,
     "SimCLR": simclr.SimCLR,
+    "ImageClassifier": image_classifier.ImageClassifier,
     "MiniftMeanPoolingBertForSequenceClassification": bert.BertForSequenceClassification,
 }
 

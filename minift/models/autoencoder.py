@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -39,7 +39,7 @@ class AutoencoderConfig(ModelConfig):
     convolutional: bool = False
     code_size: int = 8
 
-    model_types = ("minift-autoencoder",)
+    model_types: ClassVar[tuple[str, ...]] = ("minift-autoencoder",)
 
     def __post_init__(self) -> None:
         """Raises ValueError for settings that make no network."""
@@ -60,33 +60,34 @@ class AutoencoderConfig(ModelConfig):
         return self.num_channels, self.image_size, self.image_size
 
     @property
+    def features(self) -> int:
+        """F: what the encoder's last layer reads of an image."""
+        return math.prod(self.smallest_maps) if self.convolutional else self.hidden_sizes[-1]
+
+    @property
     def smallest_maps(self) -> tuple[int, int, int]:
         """(channels, H, W) of the last convolution."""
         size = self.image_size >> len(self.hidden_sizes) - 1
         return self.hidden_sizes[-1], size, size
 
 
-class ImageEncoder(nn.Module):
-    """Images (B, c, H, W) -> `outputs` numbers each, (B, outputs)."""
+class ImageFeatures(nn.Module):
+    """Images (B, c, H, W) -> F features each, (B, F), none below 0."""
 
-    def __init__(self, config: AutoencoderConfig, outputs: int):
-        self.shape = config.image_shape
-        sizes = config.hidden_sizes
+    def __init__(self, config: AutoencoderConfig):
+        self.shape, self.convolutional = config.image_shape, config.convolutional
         if config.convolutional:
             self.layers = narrowing_convolutions(config)
-            self.output = nn.Linear(math.prod(config.smallest_maps), outputs)
         else:
-            self.layers = dense_layers([math.prod(self.shape), *sizes])
-            self.output = nn.Linear(sizes[-1], outputs)
-        self.convolutional = config.convolutional
+            self.layers = dense_layers([math.prod(self.shape), *config.hidden_sizes])
 
     def forward(self, pixel_values: Any) -> Tensor:
         """`pixel_values` are floats of the size that the config says, or a ValueError."""
-        return self.output(self.features(pixel_values))
+        return self.features(pixel_values)
 
     def features(self, pixel_values: Any) -> Tensor:
-        """What the last layer reads, (B, F)."""
-        x = pixels(pixel_values, self.shape[0], self.output.weight)
+        """What a last layer would read, (B, F)."""
+        x = pixels(pixel_values, self.shape[0], self.layers.parameters()[0])
         if x.shape[1:] != self.shape:
             raise ValueError(
                 f"pixel_values must be {self.shape[1]} × {self.shape[2]} (image_size), got "
@@ -95,6 +96,17 @@ class ImageEncoder(nn.Module):
         if not self.convolutional:
             x = ops.flatten(x, 1)  # (B, c·H·W)
         return ops.flatten(ops.relu(self.layers(x)), 1)  # (B, F)
+
+
+class ImageEncoder(ImageFeatures):
+    """Images (B, c, H, W) -> `outputs` numbers each, (B, outputs)."""
+
+    def __init__(self, config: AutoencoderConfig, outputs: int):
+        super().__init__(config)
+        self.output = nn.Linear(config.features, outputs)
+
+    def forward(self, pixel_values: Any) -> Tensor:
+        return self.output(self.features(pixel_values))
 
 
 class ImageDecoder(nn.Module):

@@ -423,12 +423,12 @@ def head_dropout(config: BertConfig) -> float:
 
 
 def mean_over_tokens(hidden: Tensor, attention_mask: Any) -> Tensor:
-    """Average of the real tokens of each text, (B, T, C) -> (B, C)."""
+    """Average of the real tokens of each text, (B, T, C) -> (B, C); of a text without any, 0."""
     B, T, C = hidden.shape
     if attention_mask is None:
         return hidden.mean(axis=1)  # (B, C)
     real = integers("attention_mask", attention_mask, (B, T)) != 0
-    share = real / real.sum(axis=1, keepdims=True)  # (B, T), each row sums to 1
+    share = real / np.maximum(real.sum(axis=1, keepdims=True), 1)  # (B, T), each row sums to 1
     weights = Tensor(share[:, None, :], dtype=hidden.dtype, device=hidden.device)  # (B, 1, T)
     return (weights @ hidden).reshape(B, C)  # (B, C)
 

@@ -68,5 +68,6 @@ def mean_vectors(model: PretrainedModel, batch: dict[str, Any]) -> Tensor:
 
 
 def unit_rows(vectors: np.ndarray) -> np.ndarray:
-    """Each row divided by its length."""
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    """Each row divided by its length; a row of zeros stays."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.where(lengths == 0, 1, lengths)

@@ -50,7 +50,7 @@ class PretrainedModel(Module):
         ModelOutput with it."""
         asked = [kwargs.pop(name, False) for name in ("output_attentions", "output_hidden_states")]
         if not any(asked):
-            return self.forward(*args, **kwargs)
+            return super().__call__(*args, **kwargs)
         seen = Seen(*asked)
         return seen.output(self.forward(*args, seen=seen, **kwargs), is_bare(self))
 

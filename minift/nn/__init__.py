@@ -1,7 +1,11 @@
 """Modules and layers: `module.py` (the tree of weights), then `layers.py` and what builds on it."""
 
 from minift.nn import init
-from minift.nn.attention import MultiHeadAttention, TransformerEncoderLayer
+from minift.nn.attention import (
+    MultiHeadAttention,
+    TransformerDecoderLayer,
+    TransformerEncoderLayer,
+)
 from minift.nn.convolution import (
     AvgPool2d,
     BatchNorm2d,
@@ -46,6 +50,7 @@ __all__ = [
     "ReLU",
     "Sequential",
     "Tanh",
+    "TransformerDecoderLayer",
     "TransformerEncoderLayer",
     "init",
 ]

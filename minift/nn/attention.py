@@ -1,4 +1,4 @@
-"""Multi-head attention and the transformer encoder layer (Vaswani et al. 2017, sections 3.1-3.3).
+"""Multi-head attention and the transformer's layers (Vaswani et al. 2017, sections 3.1-3.3).
 
 Names and weight layouts are PyTorch's, with the batch always first. Masks are boolean, True where a
 query may look (or floats that are added to the scores). BERT spells out its own layer in
@@ -108,6 +108,55 @@ class TransformerEncoderLayer(Module):
     def feed_forward(self, x: Tensor) -> Tensor:
         hidden = self.dropout(self.activation(self.linear1(x)))  # (B, T, F)
         return self.dropout(self.linear2(hidden))  # (B, T, C)
+
+
+class TransformerDecoderLayer(TransformerEncoderLayer):
+    """The encoder layer with one more sub-layer in its middle: every token asks another sequence.
+
+    Self-attention (`causal` where the sequence is being written), attention to the `memory` that an
+    encoder made, and the two-layer network, each with a residual and a norm (Vaswani et al. 2017,
+    section 3.1). Settings are the encoder layer's.
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        nhead: int,
+        dim_feedforward: int = 2048,
+        dropout: float = 0.1,
+        activation: str = "relu",
+        layer_norm_eps: float = 1e-5,
+        norm_first: bool = False,
+    ):
+        super().__init__(
+            d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps, norm_first
+        )
+        self.multihead_attn = MultiHeadAttention(d_model, nhead, dropout)
+        self.norm3 = LayerNorm(d_model, eps=layer_norm_eps)
+
+    def forward(  # type: ignore[override]  # a second sequence comes in
+        self,
+        x: Tensor,
+        memory: Tensor,
+        mask: Any = None,
+        memory_mask: Any = None,
+        causal: bool = False,
+    ) -> Tensor:
+        """(B, T, C) and the memory (B, S, C) -> (B, T, C).
+
+        `mask` and `causal` are of the self-attention, `memory_mask`, broadcastable to (B, H, T, S),
+        says which of the memory may be seen; both as in MultiHeadAttention.
+        """
+        if self.norm_first:
+            x = x + self.attend(self.norm1(x), mask, causal)
+            x = x + self.ask(self.norm2(x), memory, memory_mask)
+            return x + self.feed_forward(self.norm3(x))
+        x = self.norm1(x + self.attend(x, mask, causal))
+        x = self.norm2(x + self.ask(x, memory, memory_mask))
+        return self.norm3(x + self.feed_forward(x))
+
+    def ask(self, x: Tensor, memory: Tensor, mask: Any) -> Tensor:
+        return self.dropout(self.multihead_attn(x, memory, mask=mask))
 
 
 def split_heads(x: Tensor, heads: int) -> Tensor:

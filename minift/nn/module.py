@@ -55,7 +55,7 @@ class Module:
         raise TypeError(f"{type(self).__name__} defines no forward(), so it cannot be called")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self._recomputes and Tape.recording:
+        if self._recomputes and Tape.recording.on:
             return recomputed(self.forward, self.parameters(), args, kwargs)
         return self.forward(*args, **kwargs)
 

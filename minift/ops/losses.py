@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from minift import kernels
 from minift.autograd import beside
 from minift.backend import Array, device_of, xp
@@ -95,7 +97,11 @@ def focal_loss(
         raise ValueError(f"focal_loss: gamma must be at least 0, got {gamma}")
     rows, classes, used, counts = _picked("focal_loss", logits, target, ignore_index)
     nll = row_cross_entropy(rows, target=classes)  # (n,)
-    loss = nll if gamma == 0 else (1 - exp(-nll)).clip(min=0) ** gamma * nll
+    if gamma:  # below 1, the power's slope at 0 is infinite, and there nll is 0
+        doubt = (1 - exp(-nll)).clip(min=float(np.finfo(rows.dtype).tiny))
+        loss = doubt**gamma * nll
+    else:
+        loss = nll
     w = _class_weights("focal_loss", rows, weight)
     weight_of_row = None if w is None else w[classes]
     if weight_of_row is not None:

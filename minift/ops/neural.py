@@ -188,6 +188,7 @@ def batch_norm(
         raise ValueError(f"batch_norm: {running_mean.shape[0]} channels do not fit {x.shape}")
     wide = at_least_float32(x)
     if training:
+        random.refuse_a_part("takes the moments of whole batches (batch_norm)")
         n = x.size // x.shape[1]
         if n < 2:
             raise ValueError(f"batch_norm: training needs 2 values a channel, got {x.shape}")

@@ -3,7 +3,15 @@
 from minift.plot.comparison import STRATEGY_NAMES, report
 from minift.plot.computation_graph import graph
 from minift.plot.images import image_grid
-from minift.plot.training import confusion, learning_curves, predictions
+from minift.plot.pretraining import plane, pretraining_curves, similarity
+from minift.plot.training import (
+    confusion,
+    learning_curves,
+    precision_recall,
+    predictions,
+    reliability,
+)
+from minift.plot.trials import search
 
 __all__ = [
     "STRATEGY_NAMES",
@@ -11,6 +19,12 @@ __all__ = [
     "graph",
     "image_grid",
     "learning_curves",
+    "plane",
+    "precision_recall",
     "predictions",
+    "pretraining_curves",
+    "reliability",
     "report",
+    "search",
+    "similarity",
 ]

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from minift.data import Glosses, WordPieceTokenizer
 from minift.models import BertConfig, BertForMaskedLM, BertForSequenceClassification
+from minift.nn import Module
 
 Model = TypeVar("Model", BertForMaskedLM, BertForSequenceClassification)
 
@@ -57,7 +58,7 @@ class Recipe:
     heads: int = 2
     intermediate_size: int = 512
     initializer_range: float = 0.05  # about half of 1 / sqrt(hidden_size), as in bert-base
-    value_gain: float = 2.5  # see `Setup.new_model`
+    value_gain: float = 2.5  # see `carry_more`
 
     steps: int = 2100
     batch_tokens: int = 2048  # about 120 glosses
@@ -82,15 +83,9 @@ class Setup:
     device: str = "cpu"
 
     def new_model(self, kind: type[Model], dropout: float) -> Model:
-        """A model with fresh weights, for pre-training or from-scratch training.
-
-        What attention carries from word to word starts `value_gain` times as large as BERT has
-        it: with the usual weights a [MASK] hardly hears its neighbours for hundreds of steps.
-        """
+        """A model with fresh weights, for pre-training or from-scratch training."""
         model = kind(self.config(dropout))
-        for name, parameter in model.named_parameters():
-            if name.endswith(("self.value.weight", "attention.output.dense.weight")):
-                parameter.data *= self.recipe.value_gain
+        carry_more(model, self.recipe.value_gain)
         return model
 
     def config(self, dropout: float) -> BertConfig:
@@ -109,6 +104,16 @@ class Setup:
             num_labels=len(self.glosses.classes),
             id2label=dict(enumerate(self.glosses.classes)),
         )
+
+
+def carry_more(model: Module, gain: float) -> None:
+    """What attention carries from word to word starts `gain` times as large as BERT has it.
+
+    With the usual weights a [MASK] hardly hears its neighbours for hundreds of steps.
+    """
+    for name, parameter in model.named_parameters():
+        if name.endswith(("self.value.weight", "attention.output.dense.weight")):
+            parameter.data *= gain
 
 
 DEFAULT = Recipe()

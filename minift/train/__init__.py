@@ -11,6 +11,7 @@ from minift.train.norms import Norms
 from minift.train.progress import Progress
 from minift.train.rates import RateCurve, find_learning_rate
 from minift.train.records import JsonLog
+from minift.train.split import backward_in_parts
 from minift.train.tables import CsvLog
 from minift.train.trainer import Trainer, adamw
 
@@ -29,6 +30,7 @@ __all__ = [
     "TrainConfig",
     "Trainer",
     "adamw",
+    "backward_in_parts",
     "choose_device",
     "find_learning_rate",
 ]

@@ -22,8 +22,9 @@ class EarlyStopping(Callback):
 
     `metric` is a number of `trainer.history.evaluations`; with `higher_is_better`, such as
     accuracy, a larger one wins. Training ends after `patience` evaluations in a row that were no
-    better than the best; None: never before the last step. Of equals the first is kept; NaN never
-    is. `best_step` and `best_score` are those of the weights that the model has.
+    better than the best by more than `min_delta`; None: never before the last step. It ends at once
+    when the metric reaches `threshold`. Of equals the first is kept, a small gain is kept as well;
+    NaN never is. `best_step` and `best_score` are those of the weights that the model has.
     """
 
     def __init__(
@@ -31,12 +32,18 @@ class EarlyStopping(Callback):
         patience: int | None = None,
         metric: str = "validation_loss",
         higher_is_better: bool = False,
+        min_delta: float = 0.0,
+        threshold: float | None = None,
     ):
         if patience is not None and patience < 1:
             raise ValueError(f"EarlyStopping: patience must be 1 or more, got {patience}")
+        if not min_delta >= 0:
+            raise ValueError(f"EarlyStopping: min_delta must be 0 or more, got {min_delta}")
         self.patience, self.metric = patience, metric
+        self.min_delta, self.threshold = min_delta, threshold
         self.sign = -1.0 if higher_is_better else 1.0
         self.best_score, self.best_step, self.waited = math.nan, 0, 0
+        self._renewed = math.nan  # the score that last renewed the patience
         self._weights: dict[str, np.ndarray] | None = None
 
     def on_fit_start(self, trainer: Trainer) -> None:
@@ -50,12 +57,15 @@ class EarlyStopping(Callback):
         if self.metric not in record:
             known = ", ".join(name for name in record if name != "step")
             raise ValueError(f"EarlyStopping: no {self.metric} is evaluated, only {known}")
-        if self._is_better(record[self.metric]):
-            self.best_score, self.best_step, self.waited = record[self.metric], trainer.step, 0
+        score = record[self.metric]
+        if self._is_better(score, self.best_score, 0.0):
+            self.best_score, self.best_step = score, trainer.step
             self._weights = trainer.model.state_dict()
+        if self._is_better(score, self._renewed, self.min_delta):
+            self._renewed, self.waited = score, 0
         else:
             self.waited += 1
-        if self.waited == self.patience:
+        if self.waited == self.patience or self._is_reached(score):
             trainer.total_steps = trainer.step  # this step was the last
 
     def on_fit_end(self, trainer: Trainer) -> None:
@@ -67,14 +77,20 @@ class EarlyStopping(Callback):
             "best_score": self.best_score,
             "best_step": self.best_step,
             "waited": self.waited,
+            "renewed": self._renewed,
             "weights": self._weights,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.best_score, self.best_step = state["best_score"], state["best_step"]
-        self.waited, self._weights = state["waited"], state["weights"]
+        self.waited, self._renewed = state["waited"], state["renewed"]
+        self._weights = state["weights"]
 
-    def _is_better(self, score: float) -> bool:
-        if math.isnan(score):
-            return False
-        return self._weights is None or self.sign * score < self.sign * self.best_score
+    def _is_better(self, score: float, other: float, by: float) -> bool:
+        """Whether a score is better by more than `by`; any is better than NaN, which none is."""
+        if math.isnan(score) or math.isnan(other):
+            return not math.isnan(score)
+        return self.sign * score < self.sign * other - by
+
+    def _is_reached(self, score: float) -> bool:
+        return self.threshold is not None and self.sign * score <= self.sign * self.threshold

@@ -9,7 +9,6 @@ infinite, so the first one is the cause.
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ import numpy as np
 from minift.autograd import Op
 from minift.backend import Array, is_array, xp
 from minift.nn import Module
+from minift.nn.calls import intercepted
 from minift.nn.module import walk
 from minift.tensor import Tensor
 from minift.train.logs import Log
@@ -139,20 +139,9 @@ def named_modules(model: Module) -> list[tuple[str, Module]]:
 @contextlib.contextmanager
 def watching(model: Module) -> Iterator[Watch]:
     """Inside the `with` block every op and every layer reports to the Watch."""
-    watch, calls = Watch(model), (Op.__call__, Module.__call__)
-    try:
-        Op.__call__ = replaced(calls[0], watch.call_op)  # type: ignore[method-assign]
-        Module.__call__ = replaced(calls[1], watch.call_module)  # type: ignore[method-assign]
+    watch = Watch(model)
+    with (
+        intercepted(Op, "__call__", watch.call_op),
+        intercepted(Module, "__call__", watch.call_module),
+    ):
         yield watch
-    finally:
-        Op.__call__, Module.__call__ = calls  # type: ignore[method-assign]
-
-
-def replaced(original: Callable[..., Any], by: Callable[..., Any]) -> Callable[..., Any]:
-    """A method that hands itself and its arguments to `by`."""
-
-    @functools.wraps(original)
-    def method(self: Any, *inputs: Any, **more: Any) -> Any:
-        return by(original, self, *inputs, **more)
-
-    return method

@@ -23,11 +23,15 @@ class Progress(Callback):
     """Shows step, loss, tokens/s (examples/s for other data) and the time left.
 
     The loss is a running mean over about 20 steps. `label` stands before it all; with `keep` the
-    full bar stays when training is done. `seconds` is the time between two plain lines.
+    full bar stays when training is done. `seconds` is the time between two plain lines. `beside`
+    stands in brackets after the loss: what it is to be compared with.
     """
 
-    def __init__(self, label: str = "training", keep: bool = True, seconds: float = 5.0):
+    def __init__(
+        self, label: str = "training", keep: bool = True, seconds: float = 5.0, beside: str = ""
+    ):
         self.label, self.keep, self.seconds = label, keep, seconds
+        self.beside = f" ({beside})" if beside else ""
 
     def on_fit_start(self, trainer: Trainer) -> None:
         self._started = self._said = time.perf_counter()
@@ -42,15 +46,21 @@ class Progress(Callback):
         self._loss = loss if self._loss is None else 0.95 * self._loss + 0.05 * loss
         rate = self._seen / max(time.perf_counter() - self._started, 1e-9)
         if self._bar is not None:
-            self._bar.set_postfix_str(f"loss {self._loss:.2f}, {rate:,.0f} {unit}/s", refresh=False)
+            self._bar.set_postfix_str(f"loss {self._shown()}, {rate:,.0f} {unit}/s", refresh=False)
             self._bar.update()
         elif self._is_time(trainer):
             left = duration(self._seconds_left(trainer))
             print(
                 f"{self.label}: step {trainer.step:,} of {trainer.total_steps:,}, "
-                f"loss {self._loss:.2f}, {rate:,.0f} {unit}/s, {left} left",
+                f"loss {self._shown()}, {rate:,.0f} {unit}/s, {left} left",
                 flush=True,
             )
+
+    def _shown(self) -> str:
+        """The loss with at least two digits that count."""
+        assert self._loss is not None
+        digits = 2 if abs(self._loss) >= 0.1 else 4
+        return f"{self._loss:.{digits}f}{self.beside}"
 
     def on_fit_end(self, trainer: Trainer) -> None:
         if self._bar is not None:

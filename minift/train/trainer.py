@@ -34,6 +34,7 @@ from minift.train.loss_scale import LossScale
 from minift.train.not_finite import explain
 from minift.train.precision import check_precision, weights_in
 from minift.train.records import JsonLog
+from minift.train.split import backward_in_parts, part_of, rows_of
 
 Objective = Callable[[Module, Any], tuple[Tensor, Log]]
 Group = dict[str, Any]
@@ -61,6 +62,8 @@ class Trainer:
         self.config = config = config or TrainConfig()
         device = choose_device(config.device)
         check_precision(config.precision, device)
+        if config.split_batch and device != "cpu":
+            raise ValueError("split_batch is for the threads of a CPU; leave it out on a GPU")
         self.model = model.to(device)
         self.loss_scale = LossScale() if config.precision == "float16" else None
         self.loader = as_loader(train, config.batch_size, shuffle=True, seed=config.seed)
@@ -160,6 +163,8 @@ class Trainer:
         written to the weights if anything went wrong.
         """
         self.optimizer.zero_grad()
+        if self.config.split_batch:
+            return self._gradient_of_parts(batches)
         logs: list[Log] = []
         for batch in batches:
             loss, log = self.objective(self.model, batch)
@@ -168,6 +173,16 @@ class Trainer:
             (loss if share == 1 else loss * share).backward()
         shares = sum(map(divisor, logs)) / (divisor(logs[0]) or 1)
         scale = 1 / (self._factor_of_loss() * (shares or 1))
+        return self._read(logs, scale), scale
+
+    def _gradient_of_parts(self, batches: Sequence[Any]) -> tuple[Log, float]:
+        """The same with every batch cut, one part for each thread."""
+        logs: list[Log] = []
+        unit = rows_of(batches[0])
+        for batch in batches:
+            loss_of = lambda rows, batch=batch: self.objective(self.model, part_of(batch, rows))
+            logs += backward_in_parts(loss_of, rows_of(batch), unit)
+        scale = unit / (sum(map(divisor, logs)) or 1)
         return self._read(logs, scale), scale
 
     def _factor_of_loss(self) -> float:

@@ -9,9 +9,11 @@ import numpy as np
 
 from minift.baselines import NaiveBayes
 from minift.data.tables import count
+from minift.imbalance import best_offsets
 from minift.jobs.examples import Examples
 from minift.jobs.tasks.classification import in_order
-from minift.jobs.tasks.task import Scores, Task
+from minift.jobs.tasks.scores import calibration_scores, per_class, ranking_scores
+from minift.jobs.tasks.task import Confidences, Scores, Task
 from minift.metrics import (
     bootstrap_interval,
     exact_match,
@@ -72,33 +74,45 @@ class MultiLabelTask(Task):
             f"{int((~targets.any(axis=1)).sum()):,} texts without any",
         ]
 
-    def objective(self, targets: np.ndarray, balanced: bool) -> MultiLabel:
+    def objective(self, targets: np.ndarray, balanced: bool, focal: bool = False) -> MultiLabel:
         """Balanced: the texts that have a label count together as much as those that do not."""
+        if focal:
+            raise ValueError("--loss focal needs one class a text; these have several labels")
         if not balanced:
             return MultiLabel()
         there = targets.sum(axis=0)
         return MultiLabel(pos_weight=((len(targets) - there) / np.maximum(there, 1)).tolist())
 
+    def offsets(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """Each label has a threshold of its own."""
+        pairs = np.stack([np.zeros_like(outputs), outputs], axis=-1)  # (n, L, 2)
+        marks = (targets > 0).astype(np.int64)
+        return np.array([best_offsets(marks[:, i], pairs[:, i])[1] for i in range(len(self.names))])
+
     def scores(self, targets: np.ndarray, outputs: np.ndarray) -> Scores:
-        return self.judge(targets, outputs > 0)
+        return {
+            **self.judge(targets, outputs > 0),
+            **ranking_scores(targets, outputs),
+            **calibration_scores(*self.calibration(targets, outputs)),
+        }
+
+    def calibration(self, targets: np.ndarray, outputs: np.ndarray) -> Confidences:
+        """Every label of every text is an answer of its own: given or not."""
+        chances = sigmoid(outputs)
+        right = (outputs > 0) == (targets > 0)
+        return np.maximum(chances, 1 - chances).ravel(), right.ravel()
 
     def judge(self, targets: np.ndarray, given: np.ndarray) -> Scores:
         """Scores of decisions (n, L)."""
-        precision, recall, f1 = label_precision_recall_f1(targets, given)
+        rates = label_precision_recall_f1(targets, given)
         right = (given == (targets > 0)).all(axis=1)
-        per_label = zip(self.names, precision, recall, f1, targets.sum(axis=0))
         return {
             "micro_f1": micro_f1(targets, given),
-            "macro_f1": float(f1.mean()),
+            "macro_f1": float(rates[2].mean()),
             "exact_match": exact_match(targets, given),
             "exact_match_interval": list(bootstrap_interval(right)),
-            "per_class": {
-                name: {
-                    "precision": float(p), "recall": float(r), "f1": float(f), "support": int(n)
-                }
-                for name, p, r, f, n in per_label
-            },
-        }  # fmt: skip
+            "per_class": per_class(self.names, *rates, targets.sum(axis=0)),
+        }
 
     def losses(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         """Binary cross-entropy, averaged over the labels."""
@@ -109,7 +123,7 @@ class MultiLabelTask(Task):
 
     def answer(self, output: np.ndarray) -> dict[str, Any]:
         """`label` is the list of all that are more probable than not."""
-        chances = 1 / (1 + np.exp(-np.clip(output.astype(np.float64), -60, 60)))
+        chances = sigmoid(output)
         ranked = sorted(zip(self.names, chances.tolist()), key=lambda pair: -pair[1])
         return {
             "label": [name for name, chance in ranked if chance > 0.5],
@@ -134,3 +148,8 @@ class MultiLabelTask(Task):
 def labels_in(cell: str) -> list[str]:
     """The labels of a cell."""
     return [name for part in _SEPARATOR.split(cell) if (name := part.strip())]
+
+
+def sigmoid(outputs: np.ndarray) -> np.ndarray:
+    """Probabilities, float64."""
+    return 1 / (1 + np.exp(-np.clip(outputs.astype(np.float64), -60, 60)))

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minift.jobs.examples import Examples
+from minift.jobs.tasks.scores import finite
 from minift.jobs.tasks.task import Scores, Task
 from minift.metrics import (
     bootstrap_interval,
@@ -60,8 +61,10 @@ class RegressionTask(Task):
             f"standard deviation {targets.std():.4g}"
         ]
 
-    def objective(self, targets: np.ndarray, balanced: bool) -> Regression:
+    def objective(self, targets: np.ndarray, balanced: bool, focal: bool = False) -> Regression:
         """Also fixes mean and deviation."""
+        if focal:
+            raise ValueError("--loss focal needs classes; this is a regression")
         if balanced:
             raise ValueError("--class-weight balanced needs classes; this is a regression")
         self.mean, self.deviation = float(targets.mean()), float(targets.std()) or 1.0
@@ -110,8 +113,3 @@ def number_of(examples: Examples, row: int) -> float:
     if not math.isfinite(number):
         raise examples.wrong(row, f"{cell!r} in the column {examples.label_column!r} is no number")
     return number
-
-
-def finite(number: float) -> float | None:
-    """A number as JSON can hold it."""
-    return number if math.isfinite(number) else None

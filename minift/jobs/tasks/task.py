@@ -11,6 +11,7 @@ from minift.jobs.examples import Examples
 from minift.train.trainer import Objective
 
 Scores = dict[str, Any]  # what metrics.json holds: plain values
+Confidences = tuple[np.ndarray, np.ndarray]  # the probability of each answer; whether it was right
 
 
 class Task(ABC):
@@ -45,16 +46,30 @@ class Task(ABC):
         """What the labels are, and what is uneven about them, in lines for the reader."""
 
     @abstractmethod
-    def objective(self, targets: np.ndarray, balanced: bool) -> Objective:
-        """The loss, with classes weighed by how often they stand in the targets of training."""
+    def objective(self, targets: np.ndarray, balanced: bool, focal: bool = False) -> Objective:
+        """The loss, with classes weighed by how often they stand in the targets of training.
+
+        Raises ValueError for a `balanced` or a `focal` one that the task does not have.
+        """
 
     def scaled(self, targets: np.ndarray) -> np.ndarray:
         """Targets as the loss sees them."""
         return targets
 
+    def offsets(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """What to add to the outputs so that the answers have the best macro-F1, (L,).
+
+        Only for tasks whose answers have a threshold: a number has none.
+        """
+        raise NotImplementedError(f"a {self.kind} has no threshold")
+
     @abstractmethod
     def scores(self, targets: np.ndarray, outputs: np.ndarray) -> Scores:
         """How good the outputs are."""
+
+    def calibration(self, targets: np.ndarray, outputs: np.ndarray) -> Confidences | None:
+        """How sure each answer was, and whether it was right; None if answers have no chances."""
+        return None
 
     @abstractmethod
     def losses(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:

@@ -1,0 +1,39 @@
+"""Parameters gathered in a set: the order changes with where they lie in memory."""
+
+
+class Parameter:
+    """A weight; only which object it is counts here."""
+
+    def __init__(self, data):
+        self.data = data
+
+
+class Module:
+    """Anything that has parameters or modules as attributes; `vars(module)` is their dictionary."""
+
+
+def named_parameters(module):
+    """All parameters below a module, as a list of pairs (path, parameter)."""
+    found = set()
+    paths = {}
+
+    def visit(value, path):
+        if isinstance(value, Parameter):
+            found.add(value)
+            paths.setdefault(value, path)
+        for name, member in members(value):
+            visit(member, f"{path}.{name}" if path else str(name))
+
+    visit(module, "")
+    return [(paths[value], value) for value in found]
+
+
+def members(value):
+    """The named parts of what can have parts."""
+    if isinstance(value, Module):
+        return vars(value).items()
+    if isinstance(value, dict):
+        return value.items()
+    if isinstance(value, list | tuple):
+        return enumerate(value)
+    return ()

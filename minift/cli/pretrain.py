@@ -1,0 +1,97 @@
+"""`minift pretrain`: from unlabelled text or images to a folder that `finetune` takes."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import fields
+from typing import Any
+
+from minift.cli.arguments import (
+    EXIT_FAILURE,
+    EXIT_INTERRUPTED,
+    MistakeError,
+    add_device,
+    add_resume,
+    check_resume_alone,
+    count,
+    folder,
+    positive,
+    real,
+    whole,
+)
+
+OBJECTIVES = ("mlm", "nsp", "bert", "causal", "autoencoder", "denoising", "vae", "gan", "simclr")
+
+
+def add(commands: Any) -> None:
+    """The command and its options."""
+    command = commands.add_parser(
+        "pretrain",
+        help="pre-train a model on text or images without labels",
+        description=(
+            "Learn from data without labels, beside a baseline that says what the loss is worth;\n"
+            "labels, where there are any, only judge. --data of text: .txt (a text a line, blank\n"
+            "lines between documents), a table, glosses, moby-dick, or what `minift fetch` has;\n"
+            "of images: an .npz (images, labels), a folder of PNGs (one sub-folder a class),\n"
+            "digits, fashion-mnist or mnist. After a kill: minift pretrain --resume DIR"
+        ),
+    )
+    option = command.add_argument
+    option(
+        "--objective", required=True, choices=OBJECTIVES, metavar="NAME", help=", ".join(OBJECTIVES)
+    )
+    option("--data", required=True, nargs="+", metavar="FILE|NAME", help="what to learn from")
+    option("--output", required=True, type=folder, metavar="DIR", help="where the run goes")
+    option("--overwrite", action="store_true", help="replace a run that DIR already holds")
+    option("--model", default="small", metavar="WHAT",
+           help="small, base, a config.json, or a model's folder (small)")  # fmt: skip
+    option("--steps", type=count, metavar="N", help="updates (by objective)")
+    option("--epochs", type=count, metavar="N", help="passes over the data, instead of steps")
+    option("--minutes", type=positive, metavar="X", help="about so long, instead of steps")
+    option("--batch-size", type=count, metavar="N", help="images or texts a batch (by objective)")
+    option("--lr", type=positive, metavar="X", help="peak learning rate (by objective)")
+    option("--temperature", type=real, metavar="X", help="of contrastive losses (by objective)")
+    option("--text", default="text", metavar="COLUMN", help="a table's column of texts (text)")
+    option("--label", metavar="COLUMN", help="a table's column of labels to judge by (label)")
+    option("--seed", type=whole, default=0, metavar="N", help="of weights and order (0)")
+    add_resume(command)
+    add_device(command)
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Pre-train, or go on; Ctrl-C leaves whole files and says how to go on."""
+    from minift.jobs import pretraining
+
+    try:
+        if options.resume is None:
+            plan: Any = pretraining.prepare(asked(options))
+        else:
+            check_resume_alone(options.command)
+            plan = pretraining.prepare_again(options.resume)
+    except (ValueError, RuntimeError, OSError) as error:
+        raise MistakeError(f"pretrain: {error}") from None
+    if plan is None:
+        print(f"{options.resume} holds a finished run: its numbers are in metrics.json")
+        return 0
+    try:
+        pretraining.run(plan, options.command)
+        return 0
+    except KeyboardInterrupt:
+        reason, code = "interrupted", EXIT_INTERRUPTED
+    except BrokenPipeError:
+        raise
+    except (OSError, RuntimeError) as error:  # a full disk, a rate that was too high
+        reason, code = f"pretrain: {error}", EXIT_FAILURE
+    output = plan.options.output
+    print(f"\nminift: {reason}; go on with: minift pretrain --resume {output}", file=sys.stderr)
+    return code
+
+
+def asked(options: argparse.Namespace) -> Any:
+    """The options of a new run."""
+    from minift.jobs.pretraining import Options
+
+    names = (field.name for field in fields(Options))
+    return Options(**{name: getattr(options, name) for name in names})

@@ -1,0 +1,126 @@
+"""`minift search`: which settings of a fine-tuning are best (`minift/jobs/searching.py`)."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from minift.cli.arguments import (
+    EXIT_FAILURE,
+    EXIT_INTERRUPTED,
+    MistakeError,
+    add_device,
+    add_resume,
+    check_resume_alone,
+    count,
+    folder,
+    share,
+    whole,
+)
+from minift.cli.finetune import TASKS
+
+METHODS = ("random", "grid", "halving")
+
+
+def add(commands: Any) -> None:
+    """The command and its options."""
+    command = commands.add_parser(
+        "search",
+        help="find the settings with which fine-tuning on a CSV file goes best",
+        description=(
+            "Fine-tune with many settings, compare them on validation rows, train the best once\n"
+            "more and judge it on test rows that no trial has seen. The settings are those of\n"
+            "minift finetune, in a TOML file: a list is a choice, a table a range, and anything\n"
+            "else stays as it is in every trial:\n\n"
+            "  lr = { log_uniform = [1e-5, 1e-3] }\n"
+            "  epochs = { integer = [2, 10] }\n"
+            '  strategy = ["full", "head", "discriminative"]\n'
+            "  balanced = [true, false]\n"
+            "  batch_size = 16\n\n"
+            "A search that was killed goes on with: minift search --resume DIR"
+        ),
+    )
+    option = command.add_argument
+    option("--space", type=Path, required=True, metavar="FILE", help="the settings, as TOML")
+    option("--model", required=True, metavar="DIR|NAME", help="a Hugging Face folder, or a run's")
+    option("--data", required=True, metavar="FILE", help="the table, its first line the columns")
+    option("--text", required=True, metavar="COLUMN", help="the column of texts")
+    option("--text-pair", metavar="COLUMN", help="a second text to each, for pairs")
+    option("--label", required=True, metavar="COLUMN", help="the column of labels")
+    option("--output", type=folder, required=True, metavar="DIR", help="where the search goes")
+    option("--overwrite", action="store_true", help="replace a search that DIR already holds")
+    option("--task", choices=TASKS, default=TASKS[0], help=f"what labels are ({TASKS[0]})")
+    option("--method", choices=METHODS, default=METHODS[0],
+           help="halving: many with few epochs, the best third with three times as many (random)",
+           )  # fmt: skip
+    option("--trials", type=count, default=20, metavar="N", help="settings that are tried (20)")
+    option("--points", type=count, default=3, metavar="N",
+           help="values of each range in a grid (3)")  # fmt: skip
+    option("--metric", metavar="NAME",
+           help="a number of metrics.json that chooses (accuracy, micro_f1 or r2, by task)",
+           )  # fmt: skip
+    option("--jobs", type=count, default=1, metavar="N", help="trials at a time (1)")
+    option("--epochs", type=count, metavar="N", help="of each trial; of the last ones of halving")
+    option("--max-length", type=count, metavar="N", help="cut texts at N tokens (256)")
+    option("--val-split", type=share, default=0.1, metavar="X",
+           help="share of the rows that compares trials (0.1)")  # fmt: skip
+    option("--test-split", type=share, default=0.1, metavar="X",
+           help="share of the rows that no trial sees (0.1)")  # fmt: skip
+    option("--seed", type=whole, default=0, metavar="N", help="of the draws and the trials (0)")
+    add_resume(command)
+    add_device(command)
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Search; Ctrl-C leaves whole files and says how to go on."""
+    from minift.jobs import searching
+
+    try:
+        plan = plan_of(options)
+    except (ValueError, RuntimeError, OSError) as error:
+        raise MistakeError(f"search: {error}") from None
+    if plan is None:
+        print(f"{options.resume} holds a finished search: its numbers are in metrics.json")
+        return 0
+    try:
+        searching.run(plan, options.command)
+        return 0
+    except KeyboardInterrupt:
+        reason, code = "interrupted", EXIT_INTERRUPTED
+    except BrokenPipeError:
+        raise
+    except (OSError, RuntimeError, ValueError) as error:
+        reason, code = f"search: {error}", EXIT_FAILURE
+    output = plan.options.base.output
+    print(f"\nminift: {reason}; go on with: minift search --resume {output}", file=sys.stderr)
+    return code
+
+
+def plan_of(options: argparse.Namespace) -> Any:
+    """The plan of a new search or of the one that goes on; None if that one is finished."""
+    from minift.jobs import finetuning, searching
+    from minift.jobs.space_files import read_space
+
+    if options.resume is not None:
+        check_resume_alone(options.command)
+        return searching.prepare_again(options.resume)
+    names = (
+        "data", "text", "label", "model", "output", "text_pair", "task", "epochs", "max_length",
+        "val_split", "test_split", "seed", "device", "checkpoint_minutes", "overwrite",
+    )  # fmt: skip
+    base = finetuning.Options(**{name: getattr(options, name) for name in names})
+    return searching.prepare(
+        searching.Options(
+            base=base,
+            space=read_space(options.space),
+            method=options.method,
+            trials=options.trials,
+            points=options.points,
+            jobs=options.jobs,
+            metric=options.metric,
+            source=str(options.space),
+        )
+    )

@@ -1,0 +1,99 @@
+"""Train a classifier of images, keep the weights of its best epoch, judge it, write the folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+import minift
+from minift import hub
+from minift.data import ArrayDataset
+from minift.jobs import folder as run_folder
+from minift.jobs import resuming, words
+from minift.jobs.finetuning import fit
+from minift.jobs.image_finetuning.judging import announce, conclude, judge
+from minift.jobs.image_finetuning.plan import JOB, Plan
+from minift.jobs.recipe import SCHEDULES
+from minift.train import EarlyStopping, History, Progress, TrainConfig, Trainer, adamw
+from minift.train.machine import machine
+
+
+def run(plan: Plan, command: Sequence[str] = ()) -> dict[str, Any]:
+    """Train, judge and write, after `prepare`; returns the content of metrics.json."""
+    output = plan.options.output
+    for line in announce(plan):
+        print(line, flush=True)
+    if plan.record is None:
+        record = record_of(plan, command)
+        run_folder.clear(output)
+        run_folder.write_json(output / run_folder.RUN, record)
+    else:
+        record = resuming.record_again(output, plan.record)
+    started = time.perf_counter()
+    stopping, history = train(plan)
+    seconds = time.perf_counter() - started
+    plan.model.save_pretrained(output / "model")
+    results = judge(plan, stopping, history, seconds)
+    run_folder.write_json(output / run_folder.RUN, {**record, "seconds": round(seconds, 2)})
+    run_folder.write_json(output / run_folder.METRICS, results)  # last: now the run is finished
+    print("\n" + conclude(plan, results))
+    return results
+
+
+def record_of(plan: Plan, command: Sequence[str]) -> dict[str, Any]:
+    """What run.json says before the run."""
+    options = plan.options
+    return {
+        "minift": minift.__version__,
+        "command": list(command),
+        **resuming.beginning(JOB),
+        "kind": "images",
+        "options": {**vars(options), "output": str(options.output)},
+        "recipe": asdict(plan.recipe),
+        "labels": plan.task.names,
+        "data": {"source": plan.images.source, "sha256": plan.images.digest()},
+        "model": run_folder.fingerprint_of_folder(hub.resolve(options.model)),
+        "machine": machine(plan.device),
+    }
+
+
+def train(plan: Plan) -> tuple[EarlyStopping | None, History]:
+    """Fine-tune the model in the plan; afterwards it has the weights of its best epoch."""
+    options, recipe, parts = plan.options, plan.recipe, plan.parts
+    strategy = recipe.prepare(plan.model)  # type: ignore[arg-type]  # asks for its layers alone
+    stopping = EarlyStopping(recipe.patience) if len(parts.validation) else None
+    saving = resuming.saving(options.output, options.checkpoint_minutes)
+    said = [Progress("fine-tuning", keep=False), words.EpochLines(recipe.epochs), saving]
+    schedule, warmup = SCHEDULES[options.schedule]
+    trainer = Trainer(
+        plan.model,
+        dataset_of(plan, parts.train),
+        dataset_of(plan, parts.validation) if stopping else None,
+        objective=plan.task.objective(plan.targets[parts.train], options.balanced),
+        config=TrainConfig(
+            epochs=recipe.epochs,
+            batch_size=recipe.batch_size,
+            lr=recipe.lr,
+            schedule=schedule,
+            warmup=warmup,
+            seed=options.seed,
+            device=plan.device,
+            output=options.output,
+        ),
+        optimizer=adamw(strategy.param_groups, recipe.lr, weight_decay=0.01),
+        callbacks=[*strategy.callbacks, *said, *([stopping] if stopping else [])],
+    )
+    if plan.record is not None:
+        print(resuming.stand(trainer, options.output), flush=True)
+    history = fit(trainer)
+    plan.model.unfreeze()
+    return stopping, history
+
+
+def dataset_of(plan: Plan, rows: np.ndarray) -> ArrayDataset:
+    """Images of a part and their classes."""
+    return ArrayDataset(pixel_values=plan.images.images[rows], labels=plan.targets[rows])
