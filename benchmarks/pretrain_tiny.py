@@ -46,22 +46,28 @@ SEED = 0
 # A small model learns faster from many hidden words (Wettig et al. 2023, "Should you mask 15 %")
 RECIPE = replace(DEFAULT, with_examples=True, masked=0.3)
 LAYER = re.compile(r"\.layer\.(\d+)\.")  # in the name of a weight
+POSITIONS = "bert.embeddings.position_embeddings.weight"
+MAX_LENGTH = 256  # tokens that the shipped model reads
 EVERY = 250  # steps from checkpoint to checkpoint: about half a minute
 Weights = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One model of the stack: so many layers, trained for so many steps."""
+    """One model of the stack: so many layers, trained for so many steps at or below a rate."""
 
     layers: int
     steps: int
     lr: float
-    schedule: Callable[[int, int, int], float]
-    warmup: float
+    schedule: Callable[[int, int, int], float] = schedules.constant
+    warmup: int = 200  # steps
 
 
-STAGES = (Stage(layers=1, steps=8000, lr=3e-3, schedule=schedules.constant, warmup=0.025),)
+STAGES = (
+    Stage(layers=1, steps=4000, lr=3e-3),
+    Stage(layers=2, steps=12000, lr=2e-3),
+    Stage(layers=2, steps=3000, lr=2e-3, schedule=schedules.linear),
+)
 
 
 def setup_of(stage: Stage, shared: Setup) -> Setup:
@@ -93,12 +99,12 @@ def stacked(model: BertForMaskedLM, below: Weights) -> BertForMaskedLM:
 
 
 def train(
-    model: BertForMaskedLM, stage: Stage, setup: Setup, texts: TokenDataset, folder: Path
+    model: BertForMaskedLM, number: int, setup: Setup, texts: TokenDataset, folder: Path
 ) -> None:
-    """Train one stage, from its newest checkpoint if there is one."""
-    number = [each.layers for each in STAGES].index(stage.layers)
+    """Train the stage of that number, from its newest checkpoint if there is one."""
+    stage = STAGES[number]
     held_out = setup.tokenizer.dataset(setup.glosses.dev[0], setup.recipe.max_length)
-    run = folder / f"{stage.layers}-layers"
+    run = folder / f"stage-{number + 1}"
     trainer = Trainer(
         model,
         masked_loader(setup, texts, SEED + number),  # so that no stage repeats another's batches
@@ -106,7 +112,7 @@ def train(
         objective=MaskedLM(),
         config=TrainConfig(
             steps=stage.steps,
-            warmup=stage.warmup,
+            warmup=stage.warmup / stage.steps,
             schedule=stage.schedule,
             evaluate_every=2 * EVERY,
             max_grad_norm=setup.recipe.max_grad_norm,
@@ -120,8 +126,8 @@ def train(
             setup.recipe.betas,
         ),
         callbacks=[
-            Progress(f"{stage.layers} layers"),
-            JsonLog(folder / "train.jsonl", every=20, layers=stage.layers),
+            Progress(f"stage {number + 1}, layers {stage.layers}"),
+            JsonLog(run / "train.jsonl", every=20, stage=number + 1, layers=stage.layers),
             Checkpoint(run, every=EVERY),
         ],
     )
@@ -131,9 +137,25 @@ def train(
 
 
 def write_half(model: BertForMaskedLM, setup: Setup, folder: Path) -> None:
-    """The model folder with weights in half precision, which every reader turns into float32."""
-    model.save_pretrained(folder, setup.tokenizer)
-    halves = {name: array.astype(np.float16) for name, array in model.state_dict().items()}
+    """The folder that ships: weights in half precision, and positions for longer texts.
+
+    Every reader makes float32 of them. Definitions are short; as many positions again, and again,
+    start from those that were trained (as Beltagy et al. 2020 lengthened RoBERTa, section 5).
+    """
+    weights = model.state_dict()
+    rows = np.tile(weights[POSITIONS], (MAX_LENGTH // RECIPE.max_length, 1))  # (MAX_LENGTH, C)
+    longer = replace(
+        model.config,
+        max_position_embeddings=MAX_LENGTH,
+        hidden_dropout_prob=0.1,  # for who fine-tunes it
+        attention_probs_dropout_prob=0.1,
+        num_labels=2,
+        id2label=None,
+    )
+    shipped = BertForMaskedLM(longer)
+    shipped.load_state_dict(weights | {POSITIONS: rows})
+    shipped.save_pretrained(folder, setup.tokenizer)
+    halves = {name: array.astype(np.float16) for name, array in shipped.state_dict().items()}
     hub.write_arrays(folder / hub.WEIGHTS, halves)
 
 
@@ -146,12 +168,12 @@ def main() -> None:
     texts = shared.tokenizer.dataset(unlabelled_texts(RECIPE, glosses), RECIPE.max_length)
     manual_seed(SEED)
     below: Weights | None = None
-    for stage in STAGES:
+    for number, stage in enumerate(STAGES):
         setup = setup_of(stage, shared)
         model = first_model(setup, texts)
         if below is not None:
             model = stacked(model, below)
-        train(model, stage, setup, texts, folder)
+        train(model, number, setup, texts, folder)
         below = model.state_dict()
     write_half(model, setup, folder / "model")
 
