@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -75,6 +76,7 @@ class Plan:
     device: str
     lengths: np.ndarray  # tokens of each text before it is cut, (n,)
     features: np.ndarray | None = None  # of the rows of training, where the body is frozen
+    frozen: dict[str, Any] = field(default_factory=dict)  # the proof of what stayed as it was
 
 
 def prepare(options: Options) -> Plan:

@@ -157,6 +157,8 @@ def conclude(plan: Plan, results: dict[str, Any]) -> str:
     if results["moved_thresholds"]:
         moved = ", ".join(f"{name} {x:+.2f}" for name, x in results["moved_thresholds"].items())
         lines += [f"Thresholds moved by adding to the scores: {moved}", ""]
+    if results["frozen"]["tensors"]:
+        lines += [frozen(results["frozen"]), ""]
     lines += [forgetting(results["forgetting"]), ""]
     if results.get("warning"):
         lines += [results["warning"], ""]
@@ -168,6 +170,14 @@ def conclude(plan: Plan, results: dict[str, Any]) -> str:
         f"{plan.options.text}{pair}"
     )
     return "\n".join(lines)
+
+
+def frozen(proof: dict[str, Any]) -> str:
+    """The proof of what stayed as it was, in a sentence."""
+    return (
+        f"Frozen: {proof['values']:,} of {proof['of']:,} values, bit for bit what they were "
+        f"(SHA-256 {proof['sha256'][:12]}…), without a gradient in {proof['steps']:,} steps"
+    )
 
 
 def forgetting(found: dict[str, Any]) -> str:
