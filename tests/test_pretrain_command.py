@@ -152,8 +152,9 @@ def test_finetune_takes_what_was_learnt_from_text(capsys, tmp_path, objective):
     pretrain(capsys, objective, book(tmp_path / "b.txt"), tmp_path / "out")
     code, _, err = run(
         capsys, "finetune", "--model", tmp_path / "out", "--data",
-        reviews(tmp_path / "r.csv", n=240), "--text", "text", "--label", "label", "--output", tmp_path / "tuned", "--epochs", "10",
-        "--lr", "1e-2", "--strategy", "discriminative", "--device", "cpu",
+        reviews(tmp_path / "r.csv", n=240), "--text", "text", "--label", "label",
+        "--output", tmp_path / "tuned", "--epochs", "10", "--lr", "1e-2",
+        "--strategy", "discriminative", "--device", "cpu",
     )  # fmt: skip
     assert (code, err) == (0, "")
     metrics = loaded(tmp_path / "tuned" / "metrics.json")
