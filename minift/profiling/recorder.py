@@ -141,7 +141,7 @@ class Recorder:
     def phase(self) -> str:
         """What the frame that begins now belongs to: to the same as the one around it."""
         around = self.stack[-1].path
-        return around[0] if around else FORWARD if Tape.recording else INFERENCE
+        return around[0] if around else FORWARD if Tape.recording.on else INFERENCE
 
     # ---- who reports ------------------------------------------------------------------------
 
