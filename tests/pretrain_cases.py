@@ -61,6 +61,8 @@ def book(file, documents=24, lines=6):
 def model_for(folder, objective):
     """A config.json of a tiny model for the objective."""
     fields = DENSE if objective in IMAGES else GPT2 if objective == "causal" else BERT
+    if objective == "simcse":  # whose views differ by dropout alone
+        fields = {**BERT, "hidden_dropout_prob": 0.1}
     return config(folder / f"{objective}.json", **fields)
 
 

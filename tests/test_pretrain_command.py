@@ -94,10 +94,12 @@ def test_run_json_tells_command_data_and_machine(capsys, tmp_path):
         ("vae", ["codes", "reconstructions", "samples", "walks"]),
         ("gan", ["codes", "samples"]),
         ("simclr", ["codes", "similarities"]),
+        ("simcse", ["similarities"]),
     ],
 )
 def test_each_evaluation_leaves_its_pictures(capsys, tmp_path, objective, files):
-    pretrain(capsys, objective, npz(tmp_path / "squares.npz"), tmp_path / "out")
+    data = npz(tmp_path / "s.npz") if objective in IMAGES else book(tmp_path / "b.txt")
+    pretrain(capsys, objective, data, tmp_path / "out")
     pictures = tmp_path / "out" / "pictures"
     expected = {f"{what}-{step:05}.png" for what in files for step in (1, 2)}
     assert {path.name for path in pictures.iterdir()} == expected
@@ -147,7 +149,7 @@ def test_finetune_takes_what_was_learnt_from_images(capsys, tmp_path, objective)
     assert mf.load(output).config.id2label == {0: "0", 1: "1"}
 
 
-@pytest.mark.parametrize("objective", ["mlm", "nsp", "bert"])
+@pytest.mark.parametrize("objective", ["mlm", "nsp", "bert", "simcse"])
 def test_finetune_takes_what_was_learnt_from_text(capsys, tmp_path, objective):
     pretrain(capsys, objective, book(tmp_path / "b.txt"), tmp_path / "out")
     code, _, err = run(
@@ -168,6 +170,7 @@ def test_finetune_takes_what_was_learnt_from_text(capsys, tmp_path, objective):
         ("nsp", "BertForPreTraining"),
         ("bert", "BertForPreTraining"),
         ("causal", "GPT2LMHeadModel"),
+        ("simcse", "BertModel"),
     ],
 )
 def test_transformers_opens_it_with_every_weight(capsys, tmp_path, objective, architecture):

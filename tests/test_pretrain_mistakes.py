@@ -147,6 +147,15 @@ def test_a_contrastive_loss_needs_two_and_a_temperature(capsys, tmp_path):
     )
 
 
+def test_twins_need_dropout_to_differ(capsys, tmp_path):
+    model = config(tmp_path / "c.json", **BERT)
+    said = told(capsys, tmp_path, "simcse", book(tmp_path / "b.txt"), "--model", model)
+    assert said == (
+        f"simcse tells the two views of a text apart by dropout, but {model} has a "
+        f"hidden_dropout_prob of 0.0; set it to 0.1 in its config.json"
+    )
+
+
 def test_two_lengths(capsys, tmp_path):
     data = npz(tmp_path / "s.npz")
     assert told(capsys, tmp_path, "vae", data, "--steps", "3", "--minutes", "1") == (

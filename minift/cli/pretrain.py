@@ -21,7 +21,18 @@ from minift.cli.arguments import (
     whole,
 )
 
-OBJECTIVES = ("mlm", "nsp", "bert", "causal", "autoencoder", "denoising", "vae", "gan", "simclr")
+OBJECTIVES = (
+    "mlm",
+    "nsp",
+    "bert",
+    "causal",
+    "autoencoder",
+    "denoising",
+    "vae",
+    "gan",
+    "simclr",
+    "simcse",
+)
 
 
 def add(commands: Any) -> None:
