@@ -23,6 +23,7 @@ from minift.cli.arguments import (
 
 STRATEGIES = ("full", "head", "gradual", "discriminative", "lora")
 SCHEDULES = ("linear", "cosine", "constant", "one_cycle", "slanted_triangular")
+POOLING = ("cls", "mean")
 UNFREEZING = ("epoch", "stall")
 TASKS = ("classification", "multilabel", "regression")
 
@@ -71,6 +72,10 @@ def add(commands: Any) -> None:
     option("--oversample", action="store_true", help="show rows of rare classes several times")
     option("--move-threshold", action="store_true",
            help="move thresholds to the best macro-F1 on the validation part")  # fmt: skip
+    option("--pooling", choices=POOLING,
+           help="a text is its first token (cls) or the mean of all of them")  # fmt: skip
+    option("--feature-cache", metavar="DIR",
+           help="keep what --strategy head reads, for further runs on the same texts")  # fmt: skip
     option("--schedule", choices=SCHEDULES, default=SCHEDULES[0],
            help="how the learning rate rises and falls (linear)")  # fmt: skip
     option("--unfreeze", choices=UNFREEZING, default=UNFREEZING[0],
@@ -157,6 +162,8 @@ def plan_of(options: argparse.Namespace, job: Any) -> Any:
             focal=options.loss == "focal",
             oversample=options.oversample,
             move_threshold=options.move_threshold,
+            pooling=options.pooling,
+            feature_cache=options.feature_cache,
             l2_sp=options.l2_sp,
             schedule=options.schedule,
             unfreeze=options.unfreeze,

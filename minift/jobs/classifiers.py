@@ -118,22 +118,29 @@ def read_notes(folder: Path) -> dict[str, Any]:
 
 
 def open_for_training(
-    place: str | Path, task: Task, pairs: bool
+    place: str | Path, task: Task, pairs: bool, pooling: str | None = None
 ) -> tuple[BertForSequenceClassification, bool]:
     """The model in a folder with a head for the task, and whether the head was kept.
 
-    It is only if it was made for the same labels; the task then takes their order. The tokenizer
-    is in `model.tokenizer`. Raises FileNotFoundError or ValueError.
+    It is only if it was made for the same labels and reads the text in the same way (`pooling`,
+    None: as the folder says); the task then takes their order. The tokenizer is in
+    `model.tokenizer`. Raises FileNotFoundError or ValueError.
     """
     folder = hub.resolve(place)
     saved = hub.read_config(folder)
     tokenizer = WordPieceTokenizer.from_pretrained(folder)
-    known = same_names(saved, task)
+    was = saved.get("classifier_pooling", "cls")
+    pooling = pooling or was
+    known = same_names(saved, task) if pooling == was else None
     task.names = known or task.names
     names = dict(enumerate(task.names))
     with quiet():
         model = AutoModelForSequenceClassification.from_pretrained(
-            folder, num_labels=len(names), id2label=names, problem_type=task.problem_type
+            folder,
+            num_labels=len(names),
+            id2label=names,
+            problem_type=task.problem_type,
+            classifier_pooling=pooling,
         )
     if tokenizer.vocab_size > model.config.vocab_size:
         raise ValueError(

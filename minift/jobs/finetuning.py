@@ -186,7 +186,9 @@ def data_of(plan: Plan) -> tuple[Module, DataLoader, DataLoader]:
     if plan.recipe.strategy != "head":
         return model, loader_of(plan, texts[0], repeats=True), loader_of(plan, texts[1])
     watch = words.ReadingLines(sum(map(len, texts)))
-    features = [features_of(model, part, watch) for part in texts]
+    cache = plan.options.feature_cache
+    features = [features_of(model, part, watch, cache) for part in texts]
+    plan.features = features[0].arrays["features"]
     return finetune.Head(model), loader_of(plan, features[0], True), loader_of(plan, features[1])
 
 
@@ -219,7 +221,9 @@ def loader_of(
     return DataLoader(dataset, sampler=batches_of(np.arange(len(dataset))))
 
 
-def features_of(model: Any, dataset: TokenDataset, watch: Callable[[int], None]) -> ArrayDataset:
+def features_of(
+    model: Any, dataset: TokenDataset, watch: Callable[[int], None], cache: str | None
+) -> ArrayDataset:
     """What the frozen body says of each text, computed here and never again."""
-    features = finetune.extract_features(model, dataset, watch=watch)
+    features = finetune.extract_features(model, dataset, watch=watch, cache=cache)
     return ArrayDataset(features=features, labels=dataset.targets["labels"])

@@ -27,6 +27,8 @@ NAMES = {
     "calibration_error": "calibration error",
     "naive_bayes": "naive Bayes",
     "mean": "mean of the labels",
+    "linear_probe": "linear probe",
+    "nearest_neighbours": "5 neighbours",
 }
 LINES = 12  # of epochs; of more only some are shown
 
@@ -47,8 +49,20 @@ def announce(plan: Plan) -> list[str]:
         f"strategy {recipe.strategy}, at most {count(recipe.epochs, 'epoch')}, learning rate "
         f"{recipe.lr:.2g}, about {recipe.batch_size} texts a batch, on {plan.device}"
     )
-    lines += [f"  {line}" for line in remedies(plan)]
+    lines += [f"  {line}" for line in [*remedies(plan), *about_pooling(plan)]]
     return lines
+
+
+def about_pooling(plan: Plan) -> list[str]:
+    """What a reader should know of how the model reads a text off its tokens."""
+    if plan.classifier.model.config.classifier_pooling == "mean":
+        return ["the text is the mean of its tokens: minift opens the model, transformers refuses"]
+    if plan.recipe.strategy == "head":
+        return [
+            "features are those of the first token; a model that was trained for sentence vectors "
+            "is better read with --pooling mean"
+        ]
+    return []
 
 
 def remedies(plan: Plan) -> list[str]:
