@@ -106,6 +106,7 @@ def train(plan: Plan) -> tuple[EarlyStopping | None, History]:
     if plan.kept_head and isinstance(task, RegressionTask):
         rescale_head(model, 1 / task.deviation, -task.mean / task.deviation)
     strategy = plan.recipe.prepare(model)
+    proof = finetune.FrozenProof(model)
     if plan.options.l2_sp is not None:
         strategy, objective = finetune.l2_sp(model, strategy, objective, plan.options.l2_sp)
     validates = len(plan.parts.validation) > 0
@@ -118,11 +119,17 @@ def train(plan: Plan) -> tuple[EarlyStopping | None, History]:
         objective=objective,
         config=config_of(plan),
         optimizer=adamw(strategy.param_groups, plan.recipe.lr, weight_decay=0.01),
-        callbacks=[*strategy.callbacks, *callbacks_of(plan), *([stopping] if stopping else [])],
+        callbacks=[
+            *strategy.callbacks,
+            proof,
+            *callbacks_of(plan),
+            *([stopping] if stopping else []),
+        ],
     )
     if plan.record is not None:
         print(resuming.stand(trainer, plan.options.output), flush=True)
     history = fit(trainer)
+    plan.frozen = proof.numbers
     model.unfreeze()
     if isinstance(task, RegressionTask):
         rescale_head(model, task.deviation, task.mean)

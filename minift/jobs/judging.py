@@ -38,6 +38,7 @@ def judge(
         "rows": counts_of(plan),
         "epochs": len(history.evaluations) or plan.recipe.epochs,
         "best_epoch": best_epoch(stopping, history),
+        "frozen": plan.frozen,
         "moved_thresholds": plan.classifier.offsets,
     }
     for name, rows in (("validation", parts.validation), ("test", parts.test)):

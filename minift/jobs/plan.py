@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,7 @@ class Plan:
     lengths: np.ndarray  # tokens of each text before it is cut, (n,)
     record: dict[str, Any] | None = None
     features: np.ndarray | None = None  # of the rows of training, where the body is frozen
+    frozen: dict[str, Any] = field(default_factory=dict)  # the proof of what stayed as it was
 
 
 def prepare(options: Options, parts: Parts | None = None) -> Plan:

@@ -158,6 +158,8 @@ def conclude(plan: Plan, results: dict[str, Any]) -> str:
     if results["moved_thresholds"]:
         moved = ", ".join(f"{name} {x:+.2f}" for name, x in results["moved_thresholds"].items())
         lines += [f"Thresholds moved by adding to the scores: {moved}", ""]
+    if results["frozen"]["tensors"]:
+        lines += [frozen(results["frozen"]), ""]
     lines += [forgetting(results["forgetting"]), ""]
     if results.get("warning"):
         lines += [results["warning"], ""]
@@ -177,6 +179,14 @@ def judged_on(results: dict[str, Any], part: str, what: str) -> str:
     note = "" if part == "test" else ", which also chose the best epoch: take it with salt"
     chosen = f", with the weights of epoch {best} of {results['epochs']}" if best else ""
     return f"On {count(rows, f'{part} {what}')}{chosen}{note}:"
+
+
+def frozen(proof: dict[str, Any]) -> str:
+    """The proof of what stayed as it was, in a sentence."""
+    return (
+        f"Frozen: {proof['values']:,} of {proof['of']:,} values, bit for bit what they were "
+        f"(SHA-256 {proof['sha256'][:12]}…), without a gradient in {proof['steps']:,} steps"
+    )
 
 
 def forgetting(found: dict[str, Any]) -> str:
