@@ -180,9 +180,9 @@ def main() -> None:
                            for r in rows)  # fmt: skip
                 if done or not fnmatchcase(f"{name}/{seed}/{remedy}", options.only):
                     continue
-                rows += run(folder, name, seed, remedy)
+                rows += (new := run(folder, name, seed, remedy))
                 hub.write(RESULT, (json.dumps({"rows": rows}, indent=1) + "\n").encode())
-                print(f"{name}/{seed}/{remedy}: {rows[-1]['macro_f1']:.3f}", flush=True)
+                print(f"{name}/{seed}/{remedy}: {new[0]['macro_f1']:.3f}", flush=True)
     print(table(rows))
 
 
