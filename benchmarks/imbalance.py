@@ -24,8 +24,8 @@ import minift as mf
 from minift import finetune, hub
 from minift.data import BucketSampler, DataLoader, OverSampler, TokenDataset, load_glosses
 from minift.data.loader import Sampler
-from minift.imbalance import average_precision, best_offsets
-from minift.metrics import macro_f1, paired_interval, precision_recall_f1
+from minift.imbalance import best_offsets
+from minift.metrics import average_precision, macro_f1, paired_interval, precision_recall_f1
 from minift.objectives import Classification
 from minift.train import TrainConfig, Trainer, adamw
 

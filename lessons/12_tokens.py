@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Lesson 12: Tokens
 #
-# - **You build:** a vocabulary of word pieces, the cutting of text into them, and batches that waste
-#   nothing
+# - **You build:** a vocabulary of word pieces, the cutting of text into them, and batches that
+#   waste nothing
 # - **You need:** lesson 07 (data); nothing but what ships
 # - **Time:** 30 minutes to read, 20 seconds to run
 # - **Exercise:** implement it

@@ -290,3 +290,25 @@ def test_a_cache_for_a_body_that_moves_is_refused(capsys, tmp_path, model, table
         "finetune: --feature-cache keeps what --strategy head reads; --strategy full changes it in "
         "every step: leave it out"
     )
+
+
+@pytest.mark.parametrize(
+    "option",
+    [["--loss", "focal"], ["--oversample"], ["--move-threshold"], ["--pooling", "mean"],
+     ["--feature-cache", "cache"], ["--l2-sp", "0.1"]],
+)  # fmt: skip
+def test_what_only_texts_have_is_refused_for_images(capsys, tmp_path, model, option):
+    np.savez(tmp_path / "images.npz", images=np.zeros((4, 8, 8), np.uint8), labels=[0, 1, 0, 1])
+    images = tmp_path / "images.npz"
+    said = mistake(
+        capsys,
+        "finetune",
+        "--model",
+        model,
+        "--data",
+        images,
+        "--output",
+        tmp_path / "out",
+        *option,
+    )
+    assert said == f"finetune: {images} holds images, for which there is no {option[0]}"

@@ -179,8 +179,12 @@ def plan_of(options: argparse.Namespace, job: Any) -> Any:
 
 def check_for_images(options: argparse.Namespace) -> None:
     """Raise ValueError for an option that only texts have."""
-    usual = {"task": TASKS[0], "unfreeze": UNFREEZING[0]}
-    for name in ("text", "label", "text_pair", "max_length", "l2_sp", "task", "unfreeze"):
-        if getattr(options, name) != usual.get(name):
+    usual = {
+        "text": None, "label": None, "text_pair": None, "max_length": None, "task": TASKS[0],
+        "unfreeze": UNFREEZING[0], "l2_sp": None, "loss": "plain", "oversample": False,
+        "move_threshold": False, "pooling": None, "feature_cache": None,
+    }  # fmt: skip
+    for name, value in usual.items():
+        if getattr(options, name) != value:
             option = name.replace("_", "-")
             raise ValueError(f"{options.data} holds images, for which there is no --{option}")

@@ -28,7 +28,8 @@ from minift.jobs.recipe import (
 from minift.jobs.tasks import TASKS, ClassificationTask, RegressionTask, Task
 from minift.train import choose_device
 
-JOB, POOLING = "finetune", ("cls", "mean")
+JOB = "finetune"
+POOLING = ("cls", "mean")
 MAX_LENGTH = 256  # tokens, where the user names no limit and the model reads as many
 
 
@@ -78,9 +79,9 @@ class Plan:
     recipe: Recipe
     device: str
     lengths: np.ndarray  # tokens of each text before it is cut, (n,)
+    record: dict[str, Any] | None = None
     features: np.ndarray | None = None  # of the rows of training, where the body is frozen
     frozen: dict[str, Any] = field(default_factory=dict)  # the proof of what stayed as it was
-    record: dict[str, Any] | None = None
 
 
 def prepare(options: Options, parts: Parts | None = None) -> Plan:
