@@ -64,6 +64,12 @@ def test_what_is_on_the_disk_wins_over_a_name(empty_cache, tmp_path):
     assert fetch.data_file("movie-reviews").absolute() == tmp_path / "movie-reviews"
 
 
+def test_tiny_ships_and_a_folder_of_that_name_wins(empty_cache, tmp_path):
+    assert fetch.model_folder("tiny") == fetch.SHIPPED["tiny"]
+    (tmp_path / "tiny").mkdir()
+    assert fetch.model_folder("tiny").absolute() == tmp_path / "tiny"
+
+
 def test_a_runs_folder_stands_for_its_model(tmp_path):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "config.json").write_text("{}")
@@ -99,6 +105,6 @@ def test_a_misspelt_name_or_one_of_the_wrong_kind_is_answered(empty_cache):
     assert said == "there is no file movie-review; did you mean movie-reviews?"
     assert refusal(fetch.data_file, "reviews.tsv") == "there is no file reviews.tsv"
     said = refusal(fetch.model_folder, "tweets")
-    assert said == "tweets is data, not a model; the models are minilm"
+    assert said == "tweets is data, not a model; the models are tiny, minilm"
     said = refusal(fetch.data_file, "minilm")
     assert said.startswith("minilm is a model, not data; the data are movie-reviews, ")
