@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import threading
 import time
 import tracemalloc
 
@@ -212,6 +213,14 @@ def test_one_profile_at_a_time():
         recorder.profile().__enter__()
 
 
+def test_other_threads_go_by_unseen():
+    with mf.profile() as report:
+        thread = threading.Thread(target=train, args=(Net(),))
+        thread.start()
+        thread.join()
+    assert not report.costs
+
+
 def test_gradients_of_gradients_work_under_a_profile():
     x = mf.Tensor([2.0], requires_grad=True)
     with mf.profile():
@@ -301,7 +310,7 @@ def test_a_fine_tuning_is_profiled(capsys, tmp_path, model_folder):
     found = json.loads((tmp_path / "profile" / "profile.json").read_text())
     layers, phases = {row["name"] for row in found["layers"]}, found["phases"]
     assert "BertForSequenceClassification.bert.encoder.layer.*.intermediate" in layers
-    assert all(phases[name] > 0 for name in ("forward", "backward", "optimizer", "inference"))
+    assert min(phases.values()) > 0, phases
     assert (tmp_path / "run" / "metrics.json").exists()
 
 
