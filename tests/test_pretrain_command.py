@@ -149,7 +149,7 @@ def test_finetune_takes_what_was_learnt_from_images(capsys, tmp_path, objective)
     assert mf.load(output).config.id2label == {0: "0", 1: "1"}
 
 
-@pytest.mark.parametrize("objective", ["mlm", "nsp", "bert", "simcse"])
+@pytest.mark.parametrize("objective", ["mlm", "nsp", "bert", "causal", "simcse"])
 def test_finetune_takes_what_was_learnt_from_text(capsys, tmp_path, objective):
     pretrain(capsys, objective, book(tmp_path / "b.txt"), tmp_path / "out")
     code, _, err = run(

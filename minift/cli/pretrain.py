@@ -22,17 +22,8 @@ from minift.cli.arguments import (
 )
 
 OBJECTIVES = (
-    "mlm",
-    "nsp",
-    "bert",
-    "causal",
-    "autoencoder",
-    "denoising",
-    "vae",
-    "gan",
-    "simclr",
-    "simcse",
-)
+    "mlm", "nsp", "bert", "causal", "simcse", "autoencoder", "denoising", "vae", "gan", "simclr"
+)  # fmt: skip
 
 
 def add(commands: Any) -> None:

@@ -29,6 +29,7 @@ from minift.jobs.judging import judge
 from minift.jobs.plan import JOB, Options, Plan, prepare, prepare_again
 from minift.jobs.recipe import ADAPTER, SCHEDULES
 from minift.jobs.tasks import RegressionTask
+from minift.models import BertForSequenceClassification
 from minift.nn import Module
 from minift.train import (
     Callback,
@@ -190,7 +191,8 @@ def data_of(plan: Plan) -> tuple[Module, DataLoader, DataLoader]:
     """What learns and what it is given: the whole model texts, a head alone finished features."""
     model, parts = plan.classifier.model, plan.parts
     texts = [dataset_of(plan, rows) for rows in (parts.train, parts.validation)]
-    if plan.recipe.strategy != "head":
+    stored = isinstance(model, BertForSequenceClassification)  # whose features can be
+    if plan.recipe.strategy != "head" or not stored:
         return model, loader_of(plan, texts[0], repeats=True), loader_of(plan, texts[1])
     watch = words.ReadingLines(sum(map(len, texts)))
     cache = plan.options.feature_cache
