@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from finetune_cases import mistake, write_table
 from oracle import oracle
 
 import minift as mf
@@ -60,3 +61,25 @@ def test_a_language_model_becomes_a_classifier_with_a_new_head(tmp_path):
     assert labels[1] is None
     assert np.isnan(chances[1]).all()
     assert chances[[0, 2]].sum(axis=1) == pytest.approx([1, 1], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        (("--pooling", "mean"), "which is read off its last token: no --pooling"),
+        (("--task", "regression"), "whose head without a bias fits no numbers"),
+        (("--text-pair", "label"), "it reads no pairs"),
+    ],
+)
+def test_what_a_gpt2_cannot_do_is_refused(capsys, tmp_path, more, reason):
+    tokenizer = BPETokenizer.train(["a small cat sat on a mat"] * 3, 270)
+    config = GPT2Config(**{**SIZES, "vocab_size": tokenizer.vocab_size})
+    GPT2LMHeadModel(config).save_pretrained(tmp_path / "m", tokenizer)
+    rows = [(f"text {i}", str(i % 7), "b") for i in range(40)]
+    data = write_table(tmp_path / "t.csv", *rows, header=("text", "number", "label"))
+    said = mistake(
+        capsys, "finetune", "--model", tmp_path / "m", "--data", data, "--text", "text",
+        "--label", "number", "--output", tmp_path / "out", *more,
+    )  # fmt: skip
+    assert said.endswith(reason)
+    assert not (tmp_path / "out").exists()
