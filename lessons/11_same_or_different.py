@@ -87,7 +87,8 @@ assert abs(loss - library_nt_xent(first, second, 0.2).item()) < 1e-12
 # > **Erratum E48.** The formula is printed with exp(s_ij/τ) + Σ_{k≠j} exp(s_ik/τ) below the line.
 # > This sum contains k = i, the similarity of a view with *itself*: s_ii = 1, the largest that
 # > there is. Then even perfect twins (s_ij = 1) share the probability with it: the loss stays near
-# > log 2 = 0.693 for ever. Leave the view itself out: **k ≠ i**.
+# > log 2 = 0.693 for ever. Leave the view itself out: **k ≠ i**. (The article does not say either
+# > what s is, **erratum E49**: it has to be bounded, as the cosine is, or τ means nothing.)
 # >
 # > **Erratum E67.** One program divides the similarities by their sum and takes the mean. The mean
 # > of *n* numbers that sum to 1 is 1/*n*, whatever they are: its gradient is zero everywhere.
