@@ -128,11 +128,14 @@ def run(row: Row, folder: str) -> Row:
 
 
 def baseline(row: Row) -> NaiveBayes | TfidfLogistic:
-    """A classifier without a network; rarity of words is counted on all texts without labels."""
-    if row["strategy"] == "naive_bayes":
-        return NaiveBayes()
-    glosses = row["task"] == "glosses"
-    return TfidfLogistic(load_glosses().unlabelled if glosses else texts_of("movies")[0][0])
+    """A classifier without a network."""
+    return NaiveBayes() if row["strategy"] == "naive_bayes" else tfidf(row["task"])
+
+
+@cache
+def tfidf(task: str) -> TfidfLogistic:
+    """How rare words are is counted once, on all texts without labels."""
+    return TfidfLogistic(load_glosses().unlabelled if task == "glosses" else texts_of(task)[0][0])
 
 
 def fine_tuned(

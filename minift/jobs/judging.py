@@ -6,6 +6,7 @@ chose the best epoch.
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -60,13 +61,18 @@ def judge(
 
 def forgetting_of(plan: Plan) -> dict[str, Any]:
     """The source loss before and after, on definitions of WordNet; or why there is none."""
-    texts = load_glosses().dev[0][:SOURCE_TEXTS]
-    source = SourceTask.of(plan.options.model, texts)
+    source = SourceTask.of(plan.options.model, source_texts())
     if source is None:
         return {"unknown": "the folder holds no head for its pre-training objective"}
     source.model.to(plan.device)
     before, after = source.loss(), source.loss(plan.classifier.model)
     return {"objective": "masked words", "texts": SOURCE_TEXTS, "before": before, "after": after}
+
+
+@cache
+def source_texts() -> list[str]:
+    """General English that no fine-tuning trains on, and the quickstart's pre-training neither."""
+    return load_glosses().dev[0][:SOURCE_TEXTS]
 
 
 def counts_of(plan: Plan) -> dict[str, int]:
