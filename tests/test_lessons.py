@@ -7,9 +7,9 @@ import pytest
 
 from minift.learn import stored
 from minift.learn.checking import cases_of, check_exercise, load
-from minift.learn.course import FORMS, LESSONS, all_lessons
+from minift.learn.course import FORMS, LESSONS, ROOT, all_lessons
 from minift.learn.hints import read_hints
-from minift.learn.table import page
+from minift.learn.table import page, with_section
 
 LINES = 150
 LESSONS_HERE = all_lessons()
@@ -65,6 +65,8 @@ def test_its_picture_and_its_result_are_stored(lesson):
 def test_the_lessons_table_is_what_lessons_and_results_say():
     written = (LESSONS / "README.md").read_text(encoding="utf-8")
     assert written == page(LESSONS_HERE), "run: python -m minift.learn.table"
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert with_section(readme, LESSONS_HERE) == readme, "run: python -m minift.learn.table"
 
 
 # ------------------------------------------------------------------------------------- exercises

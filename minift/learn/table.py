@@ -1,6 +1,7 @@
-"""lessons/README.md: the table of lessons, out of their heads and their measured results.
+"""The table of lessons, out of their heads and their measured results.
 
-`python -m minift.learn.table` writes it; a test holds the committed file to it.
+`python -m minift.learn.table` writes lessons/README.md, and a short form into README.md; a test
+holds the committed files to it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Any
 
 from minift import hub
 from minift.learn import stored
-from minift.learn.course import LESSONS, Lesson, all_lessons
+from minift.learn.course import LESSONS, ROOT, Lesson, all_lessons
 
 INTRODUCTION = """\
 # The lessons
@@ -29,8 +30,12 @@ minift learn hint 1        # a hint; three levels
 minift learn watch         # check again whenever you save
 ```
 
+Beside the lessons: [seventeen questions](FAQ.md) with short answers, a [glossary](GLOSSARY.md), the
+[bibliography](BIBLIOGRAPHY.md), and [what the articles got wrong](ERRATA.md) from which the course grew.
+
 The numbers below were measured on two cores; those that depend on the machine's speed will differ.
 """
+BEGIN, END = "<!-- lessons: written by python -m minift.learn.table -->", "<!-- end of lessons -->"
 
 
 def page(lessons: Sequence[Lesson]) -> str:
@@ -50,6 +55,21 @@ def row(lesson: Lesson) -> str:
     return f"| {title}<br>{took} | {sentence(measured)} | {lesson.needs} | {figure} |"
 
 
+def with_section(readme: str, lessons: Sequence[Lesson]) -> str:
+    """README.md, with the short table between its two marks."""
+    before, _, rest = readme.partition(BEGIN)
+    head = "| lesson | result, beside its baseline | picture |\n|--|--|--|\n"
+    rows = "\n".join(short_row(lesson) for lesson in lessons)
+    return f"{before}{BEGIN}\n{head}{rows}\n{END}{rest.partition(END)[2]}"
+
+
+def short_row(lesson: Lesson) -> str:
+    """One lesson: its title, its number, its picture."""
+    title = f"{lesson.key} [{lesson.title}](lessons/{lesson.file.name})"
+    figure = f'<img src="lessons/figures/{lesson.figure.name}" width="220" alt="{lesson.title}">'
+    return f"| {title} | {sentence(stored.read(lesson)['measured'])} | {figure} |"
+
+
 def sentence(measured: Mapping[str, Any]) -> str:
     """The result in words: what, how much, against what."""
     said = f"{measured['metric']}: **{measured['value']:.4g}**"
@@ -63,3 +83,5 @@ def sentence(measured: Mapping[str, Any]) -> str:
 
 if __name__ == "__main__":
     hub.write(LESSONS / "README.md", page(all_lessons()).encode())
+    readme = ROOT / "README.md"
+    hub.write(readme, with_section(readme.read_text(encoding="utf-8"), all_lessons()).encode())
