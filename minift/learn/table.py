@@ -31,7 +31,8 @@ minift learn watch         # check again whenever you save
 ```
 
 Beside the lessons: [seventeen questions](FAQ.md) with short answers, a [glossary](GLOSSARY.md), the
-[bibliography](BIBLIOGRAPHY.md), and [what the articles got wrong](ERRATA.md) from which the course grew.
+[bibliography](BIBLIOGRAPHY.md), and what the articles [got wrong](ERRATA.md) from which the course
+grew.
 
 The numbers below were measured on two cores; those that depend on the machine's speed will differ.
 """
