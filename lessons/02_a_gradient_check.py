@@ -193,8 +193,8 @@ learn.picture(figure, "02_a_gradient_check")
 # %% [markdown]
 # > **Erratum E58.** One article trains a network of two layers, output = tanh(x W₁) W₂, on the
 # > squared error. As gradient it takes 2 (output − target), and changes W₁ and W₂ both by that. But
-# > that is the derivative by the *output*, δ. With h = tanh(x W₁), the chain rule gives
-# > ∂L/∂W₂ = hᵀ δ, and ∂L/∂W₁ = xᵀ (δ W₂ᵀ ⊙ (1 − h²)), where ⊙ multiplies element by element.
+# > that is the derivative by the *output*, δ. With a = tanh(x W₁), the chain rule gives
+# > ∂L/∂W₂ = aᵀ δ, and ∂L/∂W₁ = xᵀ (δ W₂ᵀ ⊙ (1 − a²)), where ⊙ multiplies element by element.
 # > The shapes of δ and W₁ are the same only by accident. The check is not impressed:
 
 # %%
@@ -213,9 +213,9 @@ def as_printed(w1, v):
 
 
 def as_it_should_be(w1, v):
-    h = np.tanh(inputs @ w1)
-    delta = v * 2 * (h @ W2 - target)
-    return inputs.T @ (delta @ W2.T * (1 - h * h))
+    a = np.tanh(inputs @ w1)
+    delta = v * 2 * (a @ W2 - target)
+    return inputs.T @ (delta @ W2.T * (1 - a * a))
 
 
 print("the article's derivative by W1 passes:", gradcheck(loss, as_printed, W1))

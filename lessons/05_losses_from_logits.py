@@ -143,7 +143,9 @@ assert cross_entropy(z, np.full(6, -100))[0] == 0
 # > 1). The loss can never go below **log(1 + (C − 1)/e)**, which is 0.3133 for two classes and
 # > 1.4612 for ten. A model's output should be logits; softmax is for reporting probabilities.
 # > (**Erratum E05**: the formula is printed as a sum over examples, with a *p* that falls from the
-# > sky. It should be the mean, and *p* = softmax(*z*).)
+# > sky. It should be the mean, and *p* = softmax(*z*). **Erratum E57**: another article takes the
+# > squared error between the outputs and the *numbers* of the classes, as if class 5 were five
+# > times class 1.)
 #
 # We train the same model twice on 1,297 handwritten digits of 8 × 8 pixels: ten classes, one matrix
 # and a bias, 1,000 steps downhill. Only the loss differs.

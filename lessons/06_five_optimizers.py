@@ -119,9 +119,10 @@ assert worst < 1e-12
 # In the first step *m̂* = *g* and *v̂* = *g*², so the step is η *g* / |*g*|: **η, whatever the size
 # of the gradient**. So a learning rate of Adam says how far a weight may move in one step. A
 # hundred steps at 2 · 10⁻⁵ move it by about 0.002 at most: remember this when a new layer will not
-# learn (lesson 17). But Adam is no cure for gradients that explode: one huge *g* stays in *v* for a
-# thousand steps, and for so long the weight hardly moves. Therefore the gradients of all weights
-# together are shortened to a largest length first. This is *clipping*.
+# learn (lesson 17). But Adam is no cure for gradients that explode, whatever one article says
+# (erratum E87): one huge *g* stays in *v* for a thousand steps, and for so long the weight hardly
+# moves. Therefore the gradients of all weights together are shortened to a largest length first.
+# This is *clipping*.
 
 # %%
 for size in (1e-3, 1.0, 1e3):

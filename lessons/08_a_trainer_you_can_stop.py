@@ -223,8 +223,9 @@ assert from_ours < 1e-5
 # > threshold". It may never do so, and then training never ends, or it does so once by luck. The
 # > usual rule needs no threshold: *patience*. Stop when the validation loss was not better than the
 # > best so far for *p* evaluations in a row, and go back to the **best** weights, not the last
-# > ones. (**Erratum E83**: the same program never switches to training mode, so that its dropout is
-# > off; look for `model.train()` in our loop.)
+# > ones. (**Erratum E02**: "until convergence", says another. Of the training loss? By then the
+# > held-out loss may have been rising for long. **Erratum E83**: the program of the first never
+# > switches to training mode, so that its dropout is off; look for `model.train()` in our loop.)
 
 # %%
 

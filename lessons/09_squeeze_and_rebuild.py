@@ -17,7 +17,7 @@
 # $$x \;\longrightarrow\; e(x) = \text{code} \;\longrightarrow\; d(e(x)) \approx x.$$
 #
 # The image is its own label. This is why such learning is called *self-supervised*: the targets are
-# made from the data.
+# made from the data. (Erratum E34: what one article calls pre-training is given labels.)
 
 # %%
 import numpy as np

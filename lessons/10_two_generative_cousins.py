@@ -54,7 +54,7 @@ def draw_code(mean, log_variance, epsilon):
 # > **Erratum E30.** The decoder is printed as p(x|z) = N(x; f(μ(x), σ(x))): a distribution given
 # > *z* that does not contain *z*, and that looks at the very image it should draw. Right is
 # > z = μ + σε and p(x|z) = N(x; f(z), s²): **the decoder sees z alone**. And no objective was given
-# > at all; it follows.
+# > at all (erratum E31); it follows.
 #
 # ## The price of a code
 #

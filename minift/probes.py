@@ -93,6 +93,30 @@ class NearestNeighbours:
         return votes.argmax(1)
 
 
+class Prototypes:
+    """The class whose mean is nearest, by Euclidean distance (Snell et al. 2017, equation 2).
+
+    One vector a class is all that it keeps: with very few labels there is little to overfit.
+    """
+
+    def fit(self, features: ArrayLike, labels: ArrayLike) -> Prototypes:
+        """Average rows (n, ...) with labels (n,), integers from 0. Returns itself."""
+        rows, classes = labelled_rows("Prototypes", features, labels)
+        self.classes = np.unique(classes)
+        self.means = np.stack([rows[classes == c].mean(0) for c in self.classes])  # (L, F)
+        return self
+
+    def predict(self, features: ArrayLike) -> np.ndarray:
+        """The class of each row, (n,)."""
+        rows = flat_rows("Prototypes", features)
+        if rows.shape[1] != self.means.shape[1]:
+            raise ValueError(
+                f"Prototypes: {rows.shape[1]} features, fitted on {self.means.shape[1]}"
+            )
+        distances = (self.means**2).sum(1) - 2 * rows @ self.means.T  # |row|² is the same for all
+        return self.classes[distances.argmin(1)]
+
+
 class PrincipalComponents:
     """The k directions of largest variance: of all linear codes of k numbers, the best.
 

@@ -27,6 +27,7 @@ from minift.learn.table import sentence
 
 TWICE = (1, 6, 8)
 AS_NOTEBOOK = (1, 3, 5)
+TOTAL = 600  # seconds for all lessons together
 
 
 def main() -> int:
@@ -42,6 +43,9 @@ def main() -> int:
             for lesson in lessons
             for failure in failures_of(lesson, options.slow or lesson.number in TWICE, folder)
         ]
+    total = sum(stored.read(lesson)["seconds"] for lesson in lessons)
+    if total > TOTAL:
+        failures.append(f"all lessons take {total:.0f} s by their records, more than {TOTAL} s")
     print("\n".join([*failures, f"{len(lessons)} lessons, {len(failures)} failures"]))
     return 1 if failures or not lessons else 0
 
@@ -54,7 +58,9 @@ def failures_of(lesson: Lesson, twice: bool, folder: str) -> list[str]:
         ran = run_lesson(lesson, say=quiet)
     except RuntimeError as error:
         return [str(error)]
-    print(f"{lesson.key}  {ran.seconds:5.1f} s  {sentence(ran.result)}", flush=True)
+    print(
+        f"{lesson.key}  {ran.seconds:5.1f} s  {sentence(ran.result)}".replace("**", ""), flush=True
+    )
     found = stored.breaches(ran.result, kept["bounds"])
     if ran.seconds > kept["limit"]:
         found.append(f"took {ran.seconds:.0f} s, more than {kept['limit']} s")

@@ -148,7 +148,7 @@ def test_no_grad_records_nothing_and_is_undone_by_an_error(leaf: Leaf) -> None:
         return countdown(n - 1) if n else x * 2
 
     assert not countdown(3).requires_grad
-    assert Tape.recording
+    assert Tape.recording.on
 
 
 def test_detach_cuts_the_graph_and_shares_the_memory(leaf: Leaf) -> None:

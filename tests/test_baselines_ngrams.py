@@ -9,7 +9,8 @@ import pytest
 from minift.baselines import NGram, character_nats
 
 V = 6
-TEXT = np.random.default_rng(0).choice(V - 1, 300, p=[0.4, 0.3, 0.15, 0.1, 0.05])  # 5: never
+# 5 stands at the start alone, after nothing.
+TEXT = np.append(5, np.random.default_rng(0).choice(5, 300, p=[0.4, 0.3, 0.15, 0.1, 0.05]))
 OTHER = np.random.default_rng(1).integers(0, V, 60)
 
 

@@ -161,6 +161,9 @@ def test_windows_hold_every_row_once_an_epoch_in_changing_order(n, size, window)
     assert all(np.array_equal(a, b) for a, b in zip(again, epochs[0]))
     if n == 100:
         assert not np.array_equal(np.concatenate(epochs[0]), np.concatenate(epochs[1]))
+    if n > window:
+        orders = [[batch[0] // window for batch in batches] for batches in epochs]
+        assert orders[0] != orders[1]
     with pytest.raises(IndexError):
         sampler.batches(0)[len(again)]
 

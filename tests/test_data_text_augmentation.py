@@ -29,7 +29,9 @@ def dropped(batch, rate, seed=0):
 
 def test_each_token_is_left_out_with_this_probability_wherever_it_stands():
     rows = np.hstack([np.full((3000, 1), 2), np.tile(np.arange(5, 105), (3000, 1))])
-    left = dropped(batch_of(rows.tolist()), 0.1)["input_ids"]
+    after = dropped(batch_of(rows.tolist()), 0.1)
+    left = after["input_ids"]
+    assert (np.diff(left, axis=1)[after["attention_mask"][:, 1:] == 1] > 0).all()  # in order
     counts = np.bincount(left.ravel(), minlength=105)[5:]
     n = 3000 * 100
     assert chi_square(np.array([counts.sum(), n - counts.sum()]), n * np.array([0.9, 0.1])) < 10.83

@@ -9,6 +9,7 @@ from minift.backend.random import manual_seed
 from minift.data import TokenDataset
 from minift.models import BertConfig, BertForSequenceClassification
 from minift.objectives import Classification
+from minift.probes import LinearProbe, NearestNeighbours, Prototypes
 from minift.train import Callback, TrainConfig, Trainer, adamw
 
 EMBEDDINGS, LAYER_0, LAYER_1 = "bert.embeddings", "bert.encoder.layer.0", "bert.encoder.layer.1"
@@ -315,3 +316,48 @@ def test_thawing_leaves_the_moments_of_what_already_trains_untouched():
     new = f"{LAYER_1}.output.dense.weight"
     assert thawed[new]["step"] == 1  # its own count: its bias correction starts here
     assert frozen[new] == {}
+
+
+def test_cached_features_are_read_until_weights_texts_or_settings_change(tmp_path, monkeypatch):
+    model, data = classifier(), texts()
+    forward, seen = type(model.bert).forward, []
+
+    def counting(self, input_ids, *rest, **named):
+        seen.append(len(input_ids))
+        return forward(self, input_ids, *rest, **named)
+
+    monkeypatch.setattr(type(model.bert), "forward", counting)
+
+    def texts_read(model=model, data=data):
+        seen.clear()
+        features = finetune.extract_features(model, data, cache=tmp_path)
+        np.testing.assert_array_equal(features, finetune.extract_features(model, data))
+        return sum(seen) - len(data)
+
+    assert [texts_read(), texts_read()] == [12, 0]
+    assert texts_read(data=texts(9)) == 9
+    model.classifier.weight.data = model.classifier.weight.data + 1  # the head has no say
+    assert texts_read() == 0
+    assert texts_read(model=classifier(num_attention_heads=4)) == 12  # the same weights
+    model.bert.embeddings.LayerNorm.bias.data = model.bert.embeddings.LayerNorm.bias.data + 1
+    assert [texts_read(), texts_read()] == [12, 0]
+
+
+def test_a_damaged_cache_is_replaced_with_a_warning(tmp_path):
+    model, data = classifier(), texts()
+    features = finetune.extract_features(model, data, cache=tmp_path)
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(file.read_bytes()[:-5])
+    with pytest.warns(UserWarning, match="is computed anew, because .* not a whole safetensors"):
+        again = finetune.extract_features(model, data, cache=tmp_path)
+    np.testing.assert_array_equal(again, features)
+    np.testing.assert_array_equal(finetune.extract_features(model, data, cache=tmp_path), features)
+
+
+@pytest.mark.parametrize("head", [LinearProbe, NearestNeighbours, Prototypes])
+def test_any_head_stands_on_features(head):
+    model, data = classifier(), texts()
+    features = finetune.extract_features(model, data)
+    labels = data.targets["labels"]
+    shifted = features + 5 * np.eye(3)[labels] @ np.eye(3, 8)  # so that there is something to find
+    assert (head().fit(shifted, labels).predict(shifted) == labels).all()

@@ -239,8 +239,11 @@ def test_mistakes_are_sentences(capsys, here, model, monkeypatch):
         "--resume goes on with the run as it was begun, so leave out --epochs"
     )
     assert mistake(capsys, "finetune", "--model", model) == (
-        "the following arguments are required: --data, --text, --label, --output (see minift "
-        "finetune --help)"
+        "the following arguments are required: --data, --output (see minift finetune --help)"
+    )
+    given = ("--model", model, "--data", "t.csv", "--output", here / "new")
+    assert mistake(capsys, "finetune", *given) == (
+        "--text COLUMN is required (see minift finetune --help)"
     )
     broken_off(monkeypatch, capsys, finetuning, "train", words(model))
     changed = "has changed since the run began (its SHA-256 is another), so the run cannot go on"

@@ -222,3 +222,93 @@ def test_remedies_that_do_not_fit_are_refused(capsys, tmp_path, model, options, 
         "--output", tmp_path / "out", *options,
     )  # fmt: skip
     assert said == f"finetune: {sentence}"
+
+
+# ---------------------------------------------------------------------- features that are frozen
+
+
+def test_a_second_run_reads_the_features_of_the_first(capsys, tmp_path, model, table, monkeypatch):
+    from minift.models import BertModel
+
+    cache, read = tmp_path / "cache", []
+    forward = BertModel.forward
+
+    def counting(self, input_ids, *rest, **named):
+        read.append(len(input_ids))
+        return forward(self, input_ids, *rest, **named)
+
+    monkeypatch.setattr(BertModel, "forward", counting)
+    counts, results = [], []
+    for name in ("one", "two"):
+        read.clear()
+        finetune(capsys, model, table, tmp_path / name, "--strategy", "head",
+                 "--feature-cache", cache)  # fmt: skip
+        counts.append(sum(read))
+        results.append(loaded(tmp_path / name / "metrics.json")["test"])
+    assert counts[0] - counts[1] == 96 + 12 + 12  # train, validation and test are in the cache
+    assert results[0] == results[1]
+
+
+def test_other_heads_on_the_same_features_stand_beside_the_trained_one(
+    capsys, tmp_path, model, table
+):
+    said = finetune(capsys, model, table, tmp_path / "out", "--strategy", "head")
+    beside = loaded(tmp_path / "out" / "metrics.json")["baselines"]
+    assert {"linear_probe", "nearest_neighbours", "prototypes"} < set(beside)
+    for name in ("linear probe", "5 neighbours", "prototypes"):
+        assert f"\n{name}" in said
+
+
+def test_the_mean_of_all_tokens_is_saved_with_the_model(capsys, tmp_path, model, table):
+    said = finetune(
+        capsys, model, table, tmp_path / "out", "--strategy", "head", "--pooling", "mean"
+    )
+    assert (
+        "the text is the mean of its tokens: minift opens the model, transformers refuses" in said
+    )
+    saved = open_classifier(tmp_path / "out").model
+    assert saved.config.classifier_pooling == "mean"
+    assert saved.bert.pooler is None
+    again = finetune(capsys, tmp_path / "out", table, tmp_path / "again")  # as the folder says
+    assert "its head is kept" in again
+    assert open_classifier(tmp_path / "again").model.config.classifier_pooling == "mean"
+    other = finetune(capsys, tmp_path / "out", table, tmp_path / "cls", "--pooling", "cls")
+    assert "its head is kept" not in other
+
+
+def test_who_trains_a_head_on_the_first_token_is_told_of_the_mean(capsys, tmp_path, model, table):
+    said = finetune(capsys, model, table, tmp_path / "out", "--strategy", "head")
+    assert "is better read with --pooling mean" in said
+
+
+def test_a_cache_for_a_body_that_moves_is_refused(capsys, tmp_path, model, table):
+    said = mistake(
+        capsys, "finetune", "--model", model, "--data", table, "--text", "text", "--label", "label",
+        "--output", tmp_path / "out", "--feature-cache", tmp_path / "cache",
+    )  # fmt: skip
+    assert said == (
+        "finetune: --feature-cache keeps what --strategy head reads; --strategy full changes it in "
+        "every step: leave it out"
+    )
+
+
+@pytest.mark.parametrize(
+    "option",
+    [["--loss", "focal"], ["--oversample"], ["--move-threshold"], ["--pooling", "mean"],
+     ["--feature-cache", "cache"], ["--l2-sp", "0.1"]],
+)  # fmt: skip
+def test_what_only_texts_have_is_refused_for_images(capsys, tmp_path, model, option):
+    np.savez(tmp_path / "images.npz", images=np.zeros((4, 8, 8), np.uint8), labels=[0, 1, 0, 1])
+    images = tmp_path / "images.npz"
+    said = mistake(
+        capsys,
+        "finetune",
+        "--model",
+        model,
+        "--data",
+        images,
+        "--output",
+        tmp_path / "out",
+        *option,
+    )
+    assert said == f"finetune: {images} holds images, for which there is no {option[0]}"

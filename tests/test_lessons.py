@@ -108,3 +108,18 @@ def test_a_wrong_solution_is_rejected_by_a_message_that_gives_nothing_away(lesso
     written = set(code_lines(wrong.read_text(encoding="utf-8")))  # the learner knows these
     secret = {line for line in ours - given - written if len(line) > 10}
     assert not [line for line in secret if line in f"{verdict.failed}\n{verdict.message}"]
+
+
+# --------------------------------------------------------------------------------------- errata
+
+
+def test_lessons_name_the_errata_that_point_to_them():
+    """A row of ERRATA.md ends in its lessons; those that are there name a number of the row."""
+    errata = (LESSONS / "ERRATA.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ((?:E\d\d+ ?)+)\|.*\| ([\d, ]+) \|$", errata, re.MULTILINE)
+    assert len(rows) > 30
+    text_of = {lesson.number: lesson.file.read_text(encoding="utf-8") for lesson in LESSONS_HERE}
+    for numbers, pointed in rows:
+        texts = [text_of[n] for n in map(int, pointed.split(", ")) if n in text_of]
+        named = [number for number in numbers.split() if number in "".join(texts)]
+        assert named or not texts, f"lesson {pointed} names none of {numbers}"

@@ -42,7 +42,7 @@ class Scores(nn.Module):
     def __init__(self, scores):
         self.scores = scores if isinstance(scores, Tensor) else nn.Parameter(scores)
 
-    def forward(self, input_ids, attention_mask):
+    def forward(self, input_ids):
         return self.scores * 1
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from oracle import oracle
 
-from minift import optim
+from minift import kernels, optim
 from minift.backend import to_device
 from minift.kernels import updates
 from minift.kernels.tiles import tiles
@@ -89,6 +89,17 @@ def test_pieces_change_nothing(case, monkeypatch):
     monkeypatch.setattr(updates, "tiles", functools.partial(tiles, size=4))
     for a, b in zip(whole, run(name, settings, np.float32, steps=5)):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("name", ["Adam", "AdamW"])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-6), (np.float64, 1e-14)])
+def test_the_kernel_of_adam_is_its_plain_formula(name, dtype, tolerance):
+    settings = {"lr": 0.01, "betas": (0.7, 0.95), "eps": 1e-3}
+    fast = run(name, settings, dtype)
+    with kernels.plain_formulas():
+        plain = run(name, settings, dtype)
+    for a, b in zip(fast, plain, strict=True):
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
 
 
 def test_the_first_step_of_adam_has_the_size_of_the_learning_rate():

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from minift.data import load_digits
-from minift.probes import LinearProbe, NearestNeighbours, PrincipalComponents, draw_per_class
+from minift.probes import (
+    LinearProbe,
+    NearestNeighbours,
+    PrincipalComponents,
+    Prototypes,
+    draw_per_class,
+)
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.standard_normal((60, 5)) + np.arange(60)[:, None] % 3
@@ -28,6 +34,17 @@ def test_nearest_neighbours_count_votes_as_a_loop_does():
 def test_more_neighbours_than_rows_is_the_majority():
     probe = NearestNeighbours(100).fit(ROWS[:5], [0, 1, 1, 1, 0])
     assert probe.predict(ROWS[:2]).tolist() == [1, 1]
+
+
+def test_a_prototype_is_the_mean_of_its_class_and_the_nearest_one_wins():
+    queries = RNG.standard_normal((50, 5)) + 1
+    means = np.stack([ROWS[c == LABELS].mean(0) for c in range(3)])
+    expected = ((queries[:, None] - means) ** 2).sum(-1).argmin(1)
+    assert Prototypes().fit(ROWS, LABELS).predict(queries).tolist() == expected.tolist()
+    gap = Prototypes().fit(ROWS[:20], 2 * (LABELS[:20] > 0))  # class 1 does not occur
+    assert set(gap.predict(queries)) <= {0, 2}
+    with pytest.raises(ValueError, match="Prototypes: 4 features, fitted on 5"):
+        gap.predict(queries[:, :4])
 
 
 def test_the_digits_have_their_known_numbers():

@@ -139,6 +139,16 @@ def test_blas_is_on_one_thread_inside_a_part_and_then_as_before() -> None:
     assert count() == before
 
 
+def test_blas_alone_cuts_products_and_nothing_else_is_cut() -> None:
+    mf.set_num_threads(2, blas_alone=True)
+    count = lambda part: (part, [blas.get_num_threads() for blas in threads._blas()])
+    ((part, inside),) = threads.in_parts(count, 8, threads.WORTH_A_THREAD)
+    assert part == slice(0, 8)
+    assert inside == [2] * len(inside)
+    mf.set_num_threads(2)
+    assert len(threads.in_parts(count, 8, threads.WORTH_A_THREAD)) == 2
+
+
 def test_blas_is_on_one_thread_where_the_length_of_the_gradient_is_taken(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

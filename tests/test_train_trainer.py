@@ -107,7 +107,7 @@ def test_evaluate_is_the_mean_over_examples_at_rest_and_without_a_graph(device):
     modes = []
 
     def watched(model, batch):
-        modes.append((model.training, Tape.recording))
+        modes.append((model.training, Tape.recording.on))
         return classify(model, batch)
 
     trainer.objective = watched
@@ -117,7 +117,7 @@ def test_evaluate_is_the_mean_over_examples_at_rest_and_without_a_graph(device):
     assert numbers["loss"] == pytest.approx(whole["loss"], rel=1e-5)
     assert set(modes) == {(False, False)}
     assert trainer.model.training
-    assert Tape.recording
+    assert Tape.recording.on
 
 
 def test_evaluate_restores_the_mode_when_the_objective_fails():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from minift.cli.arguments import (
@@ -23,6 +24,7 @@ from minift.cli.arguments import (
 
 STRATEGIES = ("full", "head", "gradual", "discriminative", "lora")
 SCHEDULES = ("linear", "cosine", "constant", "one_cycle", "slanted_triangular")
+POOLING = ("cls", "mean")
 UNFREEZING = ("epoch", "stall")
 TASKS = ("classification", "multilabel", "regression")
 
@@ -71,6 +73,10 @@ def add(commands: Any) -> None:
     option("--oversample", action="store_true", help="show rows of rare classes several times")
     option("--move-threshold", action="store_true",
            help="move thresholds to the best macro-F1 on the validation part")  # fmt: skip
+    option("--pooling", choices=POOLING,
+           help="a text is its first token (cls) or the mean of all of them")  # fmt: skip
+    option("--feature-cache", metavar="DIR",
+           help="keep what --strategy head reads, for further runs on the same texts")  # fmt: skip
     option("--schedule", choices=SCHEDULES, default=SCHEDULES[0],
            help="how the learning rate rises and falls (linear)")  # fmt: skip
     option("--unfreeze", choices=UNFREEZING, default=UNFREEZING[0],
@@ -119,7 +125,8 @@ def job_of(options: argparse.Namespace) -> Any:
 
     if options.resume is not None:
         return image_finetuning if image_finetuning.is_of_images(options.resume) else finetuning
-    return image_finetuning if is_images(options.data) else finetuning
+    texts_in_a_folder = options.text is not None and Path(options.data).is_dir()
+    return image_finetuning if is_images(options.data) and not texts_in_a_folder else finetuning
 
 
 def plan_of(options: argparse.Namespace, job: Any) -> Any:
@@ -157,6 +164,8 @@ def plan_of(options: argparse.Namespace, job: Any) -> Any:
             focal=options.loss == "focal",
             oversample=options.oversample,
             move_threshold=options.move_threshold,
+            pooling=options.pooling,
+            feature_cache=options.feature_cache,
             l2_sp=options.l2_sp,
             schedule=options.schedule,
             unfreeze=options.unfreeze,
@@ -170,8 +179,12 @@ def plan_of(options: argparse.Namespace, job: Any) -> Any:
 
 def check_for_images(options: argparse.Namespace) -> None:
     """Raise ValueError for an option that only texts have."""
-    usual = {"task": TASKS[0], "unfreeze": UNFREEZING[0]}
-    for name in ("text", "label", "text_pair", "max_length", "l2_sp", "task", "unfreeze"):
-        if getattr(options, name) != usual.get(name):
+    usual = {
+        "text": None, "label": None, "text_pair": None, "max_length": None, "task": TASKS[0],
+        "unfreeze": UNFREEZING[0], "l2_sp": None, "loss": "plain", "oversample": False,
+        "move_threshold": False, "pooling": None, "feature_cache": None,
+    }  # fmt: skip
+    for name, value in usual.items():
+        if getattr(options, name) != value:
             option = name.replace("_", "-")
             raise ValueError(f"{options.data} holds images, for which there is no --{option}")

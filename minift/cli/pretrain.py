@@ -21,7 +21,9 @@ from minift.cli.arguments import (
     whole,
 )
 
-OBJECTIVES = ("mlm", "nsp", "bert", "causal", "autoencoder", "denoising", "vae", "gan", "simclr")
+OBJECTIVES = (
+    "mlm", "nsp", "bert", "causal", "simcse", "autoencoder", "denoising", "vae", "gan", "simclr"
+)  # fmt: skip
 
 
 def add(commands: Any) -> None:

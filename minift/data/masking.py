@@ -59,7 +59,7 @@ def mask_tokens(
     maskable = ~np.isin(ids, tokenizer.special_ids)  # (B, T)
     draw = rng.random(ids.shape)  # (B, T)
     if whole_words:
-        draw = _of_first_pieces(draw, maskable, np.isin(ids, tokenizer.continuation_ids))
+        draw = _of_first_pieces(draw, np.isin(ids, tokenizer.continuation_ids))
     chosen = _choose(maskable, draw, rate)  # (B, T)
     labels = np.where(chosen, ids, IGNORED)
     rows, columns = np.nonzero(chosen)  # (N,) each: the rest of the work is per chosen token
@@ -67,15 +67,13 @@ def mask_tokens(
     return ids, labels
 
 
-def _of_first_pieces(draw: np.ndarray, maskable: np.ndarray, continues: np.ndarray) -> np.ndarray:
+def _of_first_pieces(draw: np.ndarray, continues: np.ndarray) -> np.ndarray:
     """Every piece gets the draw of its word's first, (B, T).
 
-    A word begins with a piece that continues none, or after a special token: a text may be cut
-    inside a word.
+    A text may be cut inside a word: the pieces that open it have the draw of the special token
+    before them, which serves nobody else.
     """
-    begins = ~continues
-    begins[:, 1:] |= ~maskable[:, :-1]
-    places = np.where(begins, np.arange(draw.shape[1]), 0)
+    places = np.where(continues, 0, np.arange(draw.shape[1]))
     first = np.maximum.accumulate(places, axis=1)  # (B, T): where each piece's word begins
     return np.take_along_axis(draw, first, axis=1)
 

@@ -11,6 +11,7 @@ from minift.finetune.forgetting import SourceTask
 from minift.finetune.l2_sp import L2SP, l2_sp
 from minift.finetune.layers import layers_of, layerwise_lr
 from minift.finetune.low_rank import LoRA
+from minift.finetune.proof import FrozenProof
 from minift.finetune.strategies import (
     GradualUnfreezing,
     Strategy,
@@ -23,6 +24,7 @@ from minift.finetune.strategies import (
 
 __all__ = [
     "L2SP",
+    "FrozenProof",
     "GradualUnfreezing",
     "Head",
     "LoRA",

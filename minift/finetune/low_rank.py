@@ -15,9 +15,7 @@ Not here: the strategy for a Trainer (`strategies.py`).
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -27,6 +25,7 @@ import numpy as np
 
 from minift import hub, ops
 from minift.backend import Array, to_device
+from minift.finetune.fingerprint import fingerprint
 from minift.finetune.layers import layers_of, train_only
 from minift.nn import Linear, Module, ModuleList, Parameter, init
 from minift.nn.layers import check_last_axis, check_size
@@ -231,16 +230,6 @@ def replace(model: Module, path: str, layer: Module) -> None:
 
 
 # ------------------------------------------------------------------------------ parts of a file
-
-
-def fingerprint(state: dict[str, np.ndarray], without: Collection[str]) -> str:
-    """SHA-256 of the names, shapes and values of a state, but for some: which weights these are."""
-    digest = hashlib.sha256()
-    for name in sorted(state.keys() - set(without)):
-        array = np.ascontiguousarray(state[name])
-        digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
-        digest.update(array.reshape(-1).view(np.uint8).data)
-    return digest.hexdigest()
 
 
 def read_settings(

@@ -18,13 +18,15 @@ import numpy as np
 
 from minift import hub
 from minift.backend import to_device, to_numpy
-from minift.data import BucketSampler, TokenDataset, WordPieceTokenizer
-from minift.jobs.tasks import Task, task_of
+from minift.data import BPETokenizer, BucketSampler, TokenDataset, WordPieceTokenizer
+from minift.jobs.tasks import RegressionTask, Task, task_of
 from minift.models import (
     AutoModelForSequenceClassification,
     BertForSequenceClassification,
+    GPT2Config,
     load,
 )
+from minift.models.classifier import TextClassifier
 from minift.models.pretrained import PretrainedModel
 from minift.nn import Linear, init
 from minift.tape import no_grad
@@ -37,8 +39,8 @@ BATCH_TOKENS = 4096  # of a batch without gradients
 class Classifier:
     """Texts to scores. `text` and `text_pair` are the columns of training; None: no pairs."""
 
-    model: BertForSequenceClassification
-    tokenizer: WordPieceTokenizer
+    model: Any  # a TextClassifier
+    tokenizer: Any
     task: Task
     max_length: int
     text: str | None = None
@@ -87,7 +89,7 @@ def open_classifier(place: str | Path) -> Classifier:
     """
     folder = hub.resolve(place)
     model = load(folder)
-    if not isinstance(model, BertForSequenceClassification):
+    if not isinstance(model, TextClassifier):
         raise ValueError(f"{place} holds a {model.architecture}, which does not classify")
     config = model.config
     assert config.id2label is not None
@@ -118,22 +120,34 @@ def read_notes(folder: Path) -> dict[str, Any]:
 
 
 def open_for_training(
-    place: str | Path, task: Task, pairs: bool
-) -> tuple[BertForSequenceClassification, bool]:
+    place: str | Path, task: Task, pairs: bool, pooling: str | None = None
+) -> tuple[Any, bool]:
     """The model in a folder with a head for the task, and whether the head was kept.
 
-    It is only if it was made for the same labels; the task then takes their order. The tokenizer
-    is in `model.tokenizer`. Raises FileNotFoundError or ValueError.
+    It is only if it was made for the same labels and reads the text in the same way (`pooling`,
+    None: as the folder says); the task then takes their order. The tokenizer is in
+    `model.tokenizer`. Raises FileNotFoundError or ValueError.
     """
     folder = hub.resolve(place)
     saved = hub.read_config(folder)
-    tokenizer = WordPieceTokenizer.from_pretrained(folder)
-    known = same_names(saved, task)
+    decoder = saved.get("model_type") == GPT2Config.model_types[0]
+    reader = BPETokenizer if decoder else WordPieceTokenizer
+    tokenizer: Any = reader.from_pretrained(folder)
+    was = saved.get("classifier_pooling", "cls")
+    changes = {"classifier_pooling": pooling or was}
+    if decoder:
+        check_for_decoder(place, task, pooling)
+        changes = {"pad_token_id": tokenizer.pad_id}
+    known = same_names(saved, task) if pooling in (None, was) else None
     task.names = known or task.names
     names = dict(enumerate(task.names))
     with quiet():
         model = AutoModelForSequenceClassification.from_pretrained(
-            folder, num_labels=len(names), id2label=names, problem_type=task.problem_type
+            folder,
+            num_labels=len(names),
+            id2label=names,
+            problem_type=task.problem_type,
+            **changes,
         )
     if tokenizer.vocab_size > model.config.vocab_size:
         raise ValueError(
@@ -148,6 +162,14 @@ def open_for_training(
         renew_head(model)
     model.tokenizer = tokenizer
     return model, known is not None
+
+
+def check_for_decoder(place: str | Path, task: Task, pooling: str | None) -> None:
+    """Raise ValueError for what a GPT-2 cannot be made into."""
+    if pooling is not None:
+        raise ValueError(f"{place} holds a GPT-2, which is read off its last token: no --pooling")
+    if isinstance(task, RegressionTask):
+        raise ValueError(f"{place} holds a GPT-2, whose head without a bias fits no numbers")
 
 
 def same_names(saved: dict[str, Any], task: Task) -> list[str] | None:

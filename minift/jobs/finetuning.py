@@ -29,6 +29,7 @@ from minift.jobs.judging import judge
 from minift.jobs.plan import JOB, Options, Plan, prepare, prepare_again
 from minift.jobs.recipe import ADAPTER, SCHEDULES
 from minift.jobs.tasks import RegressionTask
+from minift.models import BertForSequenceClassification
 from minift.nn import Module
 from minift.train import (
     Callback,
@@ -106,6 +107,7 @@ def train(plan: Plan) -> tuple[EarlyStopping | None, History]:
     if plan.kept_head and isinstance(task, RegressionTask):
         rescale_head(model, 1 / task.deviation, -task.mean / task.deviation)
     strategy = plan.recipe.prepare(model)
+    proof = finetune.FrozenProof(model)
     if plan.options.l2_sp is not None:
         strategy, objective = finetune.l2_sp(model, strategy, objective, plan.options.l2_sp)
     validates = len(plan.parts.validation) > 0
@@ -118,11 +120,17 @@ def train(plan: Plan) -> tuple[EarlyStopping | None, History]:
         objective=objective,
         config=config_of(plan),
         optimizer=adamw(strategy.param_groups, plan.recipe.lr, weight_decay=0.01),
-        callbacks=[*strategy.callbacks, *callbacks_of(plan), *([stopping] if stopping else [])],
+        callbacks=[
+            *strategy.callbacks,
+            proof,
+            *callbacks_of(plan),
+            *([stopping] if stopping else []),
+        ],
     )
     if plan.record is not None:
         print(resuming.stand(trainer, plan.options.output), flush=True)
     history = fit(trainer)
+    plan.frozen = proof.numbers
     model.unfreeze()
     if isinstance(task, RegressionTask):
         rescale_head(model, task.deviation, task.mean)
@@ -183,10 +191,13 @@ def data_of(plan: Plan) -> tuple[Module, DataLoader, DataLoader]:
     """What learns and what it is given: the whole model texts, a head alone finished features."""
     model, parts = plan.classifier.model, plan.parts
     texts = [dataset_of(plan, rows) for rows in (parts.train, parts.validation)]
-    if plan.recipe.strategy != "head":
+    stored = isinstance(model, BertForSequenceClassification)  # whose features can be
+    if plan.recipe.strategy != "head" or not stored:
         return model, loader_of(plan, texts[0], repeats=True), loader_of(plan, texts[1])
     watch = words.ReadingLines(sum(map(len, texts)))
-    features = [features_of(model, part, watch) for part in texts]
+    cache = plan.options.feature_cache
+    features = [features_of(model, part, watch, cache) for part in texts]
+    plan.features = features[0].arrays["features"]
     return finetune.Head(model), loader_of(plan, features[0], True), loader_of(plan, features[1])
 
 
@@ -219,7 +230,9 @@ def loader_of(
     return DataLoader(dataset, sampler=batches_of(np.arange(len(dataset))))
 
 
-def features_of(model: Any, dataset: TokenDataset, watch: Callable[[int], None]) -> ArrayDataset:
+def features_of(
+    model: Any, dataset: TokenDataset, watch: Callable[[int], None], cache: str | None
+) -> ArrayDataset:
     """What the frozen body says of each text, computed here and never again."""
-    features = finetune.extract_features(model, dataset, watch=watch)
+    features = finetune.extract_features(model, dataset, watch=watch, cache=cache)
     return ArrayDataset(features=features, labels=dataset.targets["labels"])

@@ -116,7 +116,7 @@ def own_test_part(word: str | Path) -> int:
 def from_npz(file: Path) -> Images:
     """An .npz with `images` and perhaps `labels`. Raises ValueError for any other."""
     try:
-        with np.load(file, allow_pickle=False) as arrays:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             if "images" not in arrays:
                 listed = ", ".join(arrays) or "nothing"
                 raise ValueError(f"{file} must hold an array called images, got {listed}")
@@ -156,14 +156,14 @@ def scaled(images: np.ndarray, source: str) -> np.ndarray:
             f"3 channels, got shape {images.shape}"
         )
     if images.dtype == np.uint8:
-        return (images / np.float32(255)).astype(np.float32)
+        return np.ascontiguousarray(images / np.float32(255), np.float32)
     inside = images.dtype.kind == "f" and bool(((images >= 0) & (images <= 1)).all())
     if not inside:
         raise ValueError(
             f"{source}: pixels must be bytes, or floats from 0 to 1, got {images.dtype} from "
             f"{images.min():.4g} to {images.max():.4g}"
         )
-    return images.astype(np.float32)
+    return np.ascontiguousarray(images, np.float32)
 
 
 def from_folder(folder: Path) -> Images:

@@ -6,6 +6,7 @@ chose the best epoch.
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,14 @@ import numpy as np
 
 from minift import plot
 from minift.data import load_glosses
-from minift.finetune import SourceTask
+from minift.finetune import SourceTask, extract_features
 from minift.jobs import folder as run_folder
 from minift.jobs.examples import Examples
 from minift.jobs.plan import Plan
 from minift.jobs.tasks import ClassificationTask, RegressionTask, Task
 from minift.jobs.tasks.classification import softmax
-from minift.metrics import confusion_matrix
+from minift.metrics import accuracy, confusion_matrix, macro_f1
+from minift.probes import LinearProbe, NearestNeighbours, Prototypes
 from minift.train import EarlyStopping, History
 from minift.train.records import read_records
 
@@ -37,6 +39,7 @@ def judge(
         "rows": counts_of(plan),
         "epochs": len(history.evaluations) or plan.recipe.epochs,
         "best_epoch": best_epoch(stopping, history),
+        "frozen": plan.frozen,
         "moved_thresholds": plan.classifier.offsets,
     }
     for name, rows in (("validation", parts.validation), ("test", parts.test)):
@@ -44,7 +47,10 @@ def judge(
             examples, targets = plan.examples.take(rows), plan.targets[rows]
             outputs = plan.classifier.outputs(examples.texts, examples.pairs)
             results[name] = task.scores(targets, outputs)
-            results["baselines"] = baselines_of(plan, examples, targets)
+            results["baselines"] = {
+                **baselines_of(plan, examples, targets),
+                **heads_of(plan, examples, targets),
+            }
             results["warning"] = task.warning(outputs)
             draw(task, targets, outputs, output)
             write_mistakes(task, examples, targets, outputs, output)
@@ -55,13 +61,18 @@ def judge(
 
 def forgetting_of(plan: Plan) -> dict[str, Any]:
     """The source loss before and after, on definitions of WordNet; or why there is none."""
-    texts = load_glosses().dev[0][:SOURCE_TEXTS]
-    source = SourceTask.of(plan.options.model, texts)
+    source = SourceTask.of(plan.options.model, source_texts())
     if source is None:
         return {"unknown": "the folder holds no head for its pre-training objective"}
     source.model.to(plan.device)
     before, after = source.loss(), source.loss(plan.classifier.model)
     return {"objective": "masked words", "texts": SOURCE_TEXTS, "before": before, "after": after}
+
+
+@cache
+def source_texts() -> list[str]:
+    """General English that no fine-tuning trains on, and the quickstart's pre-training neither."""
+    return load_glosses().dev[0][:SOURCE_TEXTS]
 
 
 def counts_of(plan: Plan) -> dict[str, int]:
@@ -90,6 +101,32 @@ def baselines_of(plan: Plan, examples: Examples, targets: np.ndarray) -> dict[st
     rows = plan.parts.train
     train, train_targets = plan.examples.take(rows), plan.targets[rows]
     return plan.classifier.task.baselines(train, train_targets, examples, targets)
+
+
+def heads_of(plan: Plan, examples: Examples, targets: np.ndarray) -> dict[str, Any]:
+    """What other heads make of the same frozen features; {} where the body moved."""
+    if plan.features is None or not isinstance(plan.classifier.task, ClassificationTask):
+        return {}
+    dataset = plan.classifier.dataset(examples.texts, examples.pairs)
+    cache = plan.options.feature_cache
+    features = extract_features(plan.classifier.model, dataset, cache=cache)
+    labels = plan.targets[plan.parts.train]
+    guesses = {
+        name: head.fit(plan.features, labels).predict(features) for name, head in heads().items()
+    }
+    return {
+        name: {"accuracy": accuracy(targets, guess), "macro_f1": macro_f1(targets, guess)}
+        for name, guess in guesses.items()
+    }
+
+
+def heads() -> dict[str, Any]:
+    """Any head may stand on features: a linear one fitted to its optimum, neighbours, means."""
+    return {
+        "linear_probe": LinearProbe(),
+        "nearest_neighbours": NearestNeighbours(5),
+        "prototypes": Prototypes(),
+    }
 
 
 def draw(

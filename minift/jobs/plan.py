@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from minift.jobs.tasks import TASKS, ClassificationTask, RegressionTask, Task
 from minift.train import choose_device
 
 JOB = "finetune"
+POOLING = ("cls", "mean")
 MAX_LENGTH = 256  # tokens, where the user names no limit and the model reads as many
 
 
@@ -54,6 +55,8 @@ class Options:
     focal: bool = False
     oversample: bool = False
     move_threshold: bool = False
+    pooling: str | None = None
+    feature_cache: str | None = None
     l2_sp: float | None = None
     schedule: str = "linear"
     unfreeze: str = "epoch"
@@ -77,6 +80,8 @@ class Plan:
     device: str
     lengths: np.ndarray  # tokens of each text before it is cut, (n,)
     record: dict[str, Any] | None = None
+    features: np.ndarray | None = None  # of the rows of training, where the body is frozen
+    frozen: dict[str, Any] = field(default_factory=dict)  # the proof of what stayed as it was
 
 
 def prepare(options: Options, parts: Parts | None = None) -> Plan:
@@ -150,7 +155,9 @@ def read(options: Options, parts: Parts | None = None) -> Plan:
     examples = read_examples(table, options.text, options.text_pair, options.label)
     task = TASKS[options.task].learn(examples)
     manual_seed(options.seed)  # of the head's weights
-    model, kept_head = open_for_training(options.model, task, options.text_pair is not None)
+    model, kept_head = open_for_training(
+        options.model, task, options.text_pair is not None, options.pooling
+    )
     max_length = limit(options, model.config.max_position_embeddings)
     classifier = Classifier(
         model.to(device), model.tokenizer, task, max_length, options.text, options.text_pair
@@ -180,6 +187,7 @@ def check_options(options: Options) -> None:
         ("task", options.task, tuple(TASKS)),
         ("schedule", options.schedule, tuple(SCHEDULES)),
         ("unfreeze", options.unfreeze, UNFREEZING),
+        ("pooling", options.pooling or POOLING[0], POOLING),
     ):
         if value not in known:
             raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
@@ -187,6 +195,11 @@ def check_options(options: Options) -> None:
         raise ValueError(
             f"--l2-sp pulls the body back, which --strategy {options.strategy} never moves; leave "
             f"it out"
+        )
+    if options.feature_cache is not None and options.strategy != "head":
+        raise ValueError(
+            f"--feature-cache keeps what --strategy head reads; --strategy {options.strategy} "
+            f"changes it in every step: leave it out"
         )
     if options.unfreeze != UNFREEZING[0] and options.strategy != "gradual":
         raise ValueError(

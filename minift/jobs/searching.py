@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -27,7 +27,7 @@ import numpy as np
 
 from minift import plot
 from minift.data import Table
-from minift.jobs import finetuning, resuming, words
+from minift.jobs import finetuning, resuming, search_words, words
 from minift.jobs import folder as run_folder
 from minift.jobs.parts import Parts
 from minift.jobs.plan import options_of
@@ -40,7 +40,7 @@ from minift.search import (
     random_search,
     successive_halving,
 )
-from minift.search.spaces import Range, grid
+from minift.search.spaces import Range
 
 JOB = "search"
 METHODS = ("random", "grid", "halving")
@@ -181,10 +181,12 @@ def objective_of(base: finetuning.Plan, metric: str) -> FineTuning:
 def run(plan: Plan, command: Sequence[str] = ()) -> dict[str, Any]:
     """Search, fine-tune with the best settings, write; returns the content of metrics.json."""
     output = plan.options.base.output
-    for line in announce(plan):
+    for line in search_words.announce(plan):
         print(line, flush=True)
-    record = begin(plan, command) if plan.record is None else plan.record
-    run_folder.write_json(output / run_folder.RUN, record)
+    if plan.record is None:
+        begin(plan, command)
+    else:
+        resuming.record_again(output, plan.record)
     started = time.perf_counter()
     found = tried(plan)
     best = found.best  # raises if all failed
@@ -195,20 +197,21 @@ def run(plan: Plan, command: Sequence[str] = ()) -> dict[str, Any]:
     seconds = round(time.perf_counter() - started, 2)
     results = results_of(plan, found, final, seconds)
     run_folder.write_json(output / run_folder.METRICS, results)
-    print("\n" + conclude(plan, results))
+    print("\n" + search_words.conclude(plan, results))
     return results
 
 
-def begin(plan: Plan, command: Sequence[str]) -> dict[str, Any]:
-    """A new search's folder, and its record."""
+def begin(plan: Plan, command: Sequence[str]) -> None:
+    """A new search's folder, with its record."""
     record = {**finetuning.record_of(plan.base, command), "job": JOB}
     said = {
         field.name: getattr(plan.options, field.name)
         for field in fields(Options)
         if field.name != "base"
     }
-    run_folder.clear(plan.options.base.output)
-    return {**record, "search": said}
+    output = plan.options.base.output
+    run_folder.clear(output)
+    run_folder.write_json(output / run_folder.RUN, {**record, "search": said})
 
 
 def tried(plan: Plan) -> SearchResult:
@@ -219,7 +222,7 @@ def tried(plan: Plan) -> SearchResult:
         "higher_is_better": plan.objective.metric not in LESS_BETTER,
         "jobs": options.jobs,
         "file": base.output / "trials.jsonl",
-        "watch": say(plan.objective.metric),
+        "watch": search_words.say(plan.objective.metric),
     }
     if options.method == "grid":
         return grid_search(plan.objective, plan.space, points=options.points, **shared)
@@ -259,37 +262,6 @@ def finetune_command(options: finetuning.Options) -> list[str]:
     return command
 
 
-# --------------------------------------------------------------------------------- what is said
-
-
-def announce(plan: Plan) -> list[str]:
-    """The rows and the plan, before anything happens."""
-    parts, options = plan.base.parts, plan.options
-    number = len(grid(plan.space, options.points)) if options.method == "grid" else options.trials
-    return [
-        f"{plan.base.examples.source}: {len(parts.train):,} rows to train, "
-        f"{len(parts.validation):,} to compare the trials; {len(parts.test):,} test rows are put "
-        f"aside until the end",
-        f"{options.method} search, {number} trials over {', '.join(plan.space)}, by "
-        f"{plan.objective.metric}, {options.jobs} at a time",
-    ]
-
-
-def say(metric: str) -> Callable[[Trial], None]:
-    """A line for each trial that ends."""
-
-    def line(trial: Trial) -> None:
-        settings = ", ".join(
-            f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
-            for name, value in trial.settings.items()
-        )
-        epochs = "" if trial.budget is None else f" ({trial.budget} epochs)"
-        score = f"{metric} {trial.score:.4f}" if trial.score is not None else f"{trial.error}"
-        print(f"trial {trial.number}{epochs}: {settings}: {score}", flush=True)
-
-    return line
-
-
 def results_of(
     plan: Plan, found: SearchResult, final: dict[str, Any], seconds: float
 ) -> dict[str, Any]:
@@ -306,14 +278,3 @@ def results_of(
         "baselines": final["baselines"],
         "seconds": seconds,
     }
-
-
-def conclude(plan: Plan, results: dict[str, Any]) -> str:
-    """The choice, and what it is worth."""
-    metric, output = plan.objective.metric, plan.options.base.output
-    return (
-        f"{metric} {results['validation']:.3f} on the validation part, which chose among "
-        f"{results['trials']} trials; {results['test'][metric]:.3f} on the test part, which did "
-        f"not\n{output} holds {', '.join(sorted(path.name for path in output.iterdir()))}; the "
-        f"model is {output / 'best'}"
-    )

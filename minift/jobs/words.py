@@ -27,6 +27,8 @@ NAMES = {
     "calibration_error": "calibration error",
     "naive_bayes": "naive Bayes",
     "mean": "mean of the labels",
+    "linear_probe": "linear probe",
+    "nearest_neighbours": "5 neighbours",
 }
 LINES = 12  # of epochs; of more only some are shown
 
@@ -47,8 +49,20 @@ def announce(plan: Plan) -> list[str]:
         f"strategy {recipe.strategy}, at most {count(recipe.epochs, 'epoch')}, learning rate "
         f"{recipe.lr:.2g}, about {recipe.batch_size} texts a batch, on {plan.device}"
     )
-    lines += [f"  {line}" for line in remedies(plan)]
+    lines += [f"  {line}" for line in [*remedies(plan), *about_pooling(plan)]]
     return lines
+
+
+def about_pooling(plan: Plan) -> list[str]:
+    """What a reader should know of how the model reads a text off its tokens."""
+    if plan.classifier.model.config.classifier_pooling == "mean":
+        return ["the text is the mean of its tokens: minift opens the model, transformers refuses"]
+    if plan.recipe.strategy == "head":
+        return [
+            "features are those of the first token; a model that was trained for sentence vectors "
+            "is better read with --pooling mean"
+        ]
+    return []
 
 
 def remedies(plan: Plan) -> list[str]:
@@ -144,6 +158,8 @@ def conclude(plan: Plan, results: dict[str, Any]) -> str:
     if results["moved_thresholds"]:
         moved = ", ".join(f"{name} {x:+.2f}" for name, x in results["moved_thresholds"].items())
         lines += [f"Thresholds moved by adding to the scores: {moved}", ""]
+    if results["frozen"]["tensors"]:
+        lines += [frozen(results["frozen"]), ""]
     lines += [forgetting(results["forgetting"]), ""]
     if results.get("warning"):
         lines += [results["warning"], ""]
@@ -163,6 +179,14 @@ def judged_on(results: dict[str, Any], part: str, what: str) -> str:
     note = "" if part == "test" else ", which also chose the best epoch: take it with salt"
     chosen = f", with the weights of epoch {best} of {results['epochs']}" if best else ""
     return f"On {count(rows, f'{part} {what}')}{chosen}{note}:"
+
+
+def frozen(proof: dict[str, Any]) -> str:
+    """The proof of what stayed as it was, in a sentence."""
+    return (
+        f"Frozen: {proof['values']:,} of {proof['of']:,} values, bit for bit what they were "
+        f"(SHA-256 {proof['sha256'][:12]}…), without a gradient in {proof['steps']:,} steps"
+    )
 
 
 def forgetting(found: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from minift.kernels.threads import in_parts
 from minift.kernels.tiles import tiles
 
 STEPS = 6  # elementary steps an element
+ROUNDS = 8  # of `scatter_rows`
 
 
 def softmax(x: np.ndarray, *, axis: int) -> tuple[np.ndarray, Any]:
@@ -79,11 +80,18 @@ def cross_entropy(logits: np.ndarray, *, target: np.ndarray) -> tuple[np.ndarray
 
 
 def scatter_rows(g: np.ndarray, *, ids: np.ndarray, n_rows: int) -> tuple[np.ndarray, Any]:
-    """y[ids[i]] += g[i] for (N, C): sort the ids, then sum each run of equal ones."""
+    """y[ids[i]] += g[i] for (N, C): in round k the k-th row of every id, none of which is twice.
+
+    Few ids have more than `ROUNDS` rows; theirs are summed one id after the other.
+    """
     y = np.zeros((n_rows, g.shape[-1]), g.dtype)
-    if len(ids):
-        order = np.argsort(ids, kind="stable")
-        ordered = ids[order]
-        starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-        y[ordered[starts]] = np.add.reduceat(g[order], starts, axis=0)
+    order = np.argsort(ids, kind="stable")
+    ordered = ids[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]][: len(ids)])
+    counts = np.diff(np.r_[starts, len(ids)])
+    for k in range(min(ROUNDS, counts.max(initial=0))):
+        rows = starts[counts > k] + k
+        y[ordered[rows]] += g[order[rows]]
+    for start, count in zip(starts[counts > ROUNDS], counts[counts > ROUNDS]):
+        y[ordered[start]] += g[order[start + ROUNDS : start + count]].sum(axis=0)
     return y, (lambda h: h[ids],)

@@ -22,17 +22,23 @@ R = TypeVar("R")
 WORTH_A_THREAD = 150_000  # elementary steps (about 0.1 ms): below, the hand-over costs more
 
 _threads: int | None = None  # None: as many as BLAS was given
+_blas_alone = False  # see `set_num_threads`
 _tasks: queue.SimpleQueue[Any] | None = None
 _inside = threading.local()
 
 
-def set_num_threads(n: int) -> None:
-    """Use `n` threads for large kernels and matrix products. Raises ValueError below 1."""
-    global _threads
+def set_num_threads(n: int, blas_alone: bool = False) -> None:
+    """Use `n` threads for large kernels and matrix products. Raises ValueError below 1.
+
+    With `blas_alone` BLAS cuts the products and all else has one thread: for models whose step
+    takes a millisecond or two. Its threads wait awake, where ours must be woken, which takes as
+    long as a small product.
+    """
+    global _threads, _blas_alone
     if n < 1:
         raise ValueError(f"set_num_threads: the number must be 1 or more, got {n}")
     _stop()
-    _threads = n
+    _threads, _blas_alone = n, blas_alone
     for blas in _blas():
         blas.set_num_threads(n)
 
@@ -50,7 +56,7 @@ def in_parts(work: Callable[[slice], R], rows: int, steps_per_row: float) -> lis
 
     The calling thread takes the first part. An error in a part is raised here.
     """
-    if get_num_threads() == 1 or hasattr(_inside, "part"):
+    if get_num_threads() == 1 or _blas_alone or hasattr(_inside, "part"):
         return [work(slice(0, rows))]
     worth = int(rows * steps_per_row / WORTH_A_THREAD)  # threads
     n = max(1, min(get_num_threads(), worth, rows))

@@ -6,8 +6,11 @@ Not here: any rule. Those are in `minift/optim/rules.py`; a rule names its kerne
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
 
 from minift.backend import Array, device_of
 from minift.kernels.choice import Choice
@@ -37,11 +40,12 @@ class Update(NamedTuple):
     copy: Array | None = None
 
 
-def fused(kernel: multi_tensor.Rule) -> Callable[[F], F]:
-    """Mark a rule as the plain formula of a kernel; a rule that overrides it has none."""
+def fused(kernel: multi_tensor.Rule, host: Callable[..., None] | None = None) -> Callable[[F], F]:
+    """Mark a rule as the plain formula of a kernel on a GPU, and of one on the host; a rule that
+    overrides it has none."""
 
     def mark(rule: F) -> F:
-        rule.kernel = kernel  # type: ignore[attr-defined]
+        rule.kernel, rule.host = kernel, host  # type: ignore[attr-defined]
         return rule
 
     return mark
@@ -82,13 +86,41 @@ def run_plain(updates: Sequence[Update], scale: float) -> None:
             own = slice(max(part.start - first, 0), min(part.stop, end) - first)
             for weight, gradient, *state in pieces(own, update):
                 g = gradient.astype(weight.dtype, copy=False)
-                update.rule(weight, g if scale == 1 else g * scale, *state, **update.settings)
+                rule(update)(weight, g if scale == 1 else g * scale, *state, **update.settings)
 
     on_host = all(device_of(update.weight) == "cpu" for update in updates)
     in_parts(work, ends[-1] if ends else 0, STEPS if on_host else 0)
     for update in updates:
         if update.copy is not None:
             update.copy[...] = update.weight
+
+
+def rule(update: Update) -> Callable[..., None]:
+    """The rule, or what stands in for it on the host."""
+    if Choice.plain or device_of(update.weight) != "cpu":
+        return update.rule
+    return getattr(update.rule, "host", None) or update.rule
+
+
+def adam(
+    p: Array, g: Array, m: Array, v: Array, *, lr, betas, eps, step, weight_decay=0, **_
+) -> None:
+    """`Adam.update`, and `AdamW.update`, with one temporary array in place of four."""
+    scale = 1 / math.sqrt(1 - betas[1] ** step)
+    if weight_decay:
+        p *= 1 - lr * weight_decay
+    t = (1 - betas[0]) * g
+    m *= betas[0]
+    m += t
+    np.multiply(g, g, out=t)
+    t *= 1 - betas[1]
+    v *= betas[1]
+    v += t
+    np.sqrt(v, out=t)
+    t += eps / scale
+    np.divide(m, t, out=t)
+    t *= lr / (1 - betas[0] ** step) / scale
+    p -= t
 
 
 def pieces(own: slice, update: Update) -> Iterator[tuple[Array, ...]]:

@@ -18,6 +18,7 @@ from minift.models.bert import (
 )
 from minift.models.gan import GAN, GANConfig
 from minift.models.gpt2 import GPT2Config, GPT2LMHeadModel, GPT2Model, KeyValueCache
+from minift.models.gpt2_classifier import GPT2ForSequenceClassification
 from minift.models.image_classifier import ImageClassifier, ImageClassifierConfig
 from minift.models.mlp import MLP, MLPConfig
 from minift.models.resnet import ResNetConfig, ResNetForImageClassification, ResNetModel
@@ -43,6 +44,7 @@ __all__ = [
     "BertModel",
     "GANConfig",
     "GPT2Config",
+    "GPT2ForSequenceClassification",
     "GPT2LMHeadModel",
     "GPT2Model",
     "ImageClassifier",

@@ -11,6 +11,7 @@ from minift.models import (
     bert,
     gan,
     gpt2,
+    gpt2_classifier,
     image_classifier,
     mlp,
     resnet,
@@ -29,6 +30,7 @@ ARCHITECTURES: dict[str, type[PretrainedModel]] = {
     "BertForQuestionAnswering": bert.BertForQuestionAnswering,
     "GPT2Model": gpt2.GPT2Model,
     "GPT2LMHeadModel": gpt2.GPT2LMHeadModel,
+    "GPT2ForSequenceClassification": gpt2_classifier.GPT2ForSequenceClassification,
     "ViTModel": vit.ViTModel,
     "ViTForImageClassification": vit.ViTForImageClassification,
     "ResNetModel": resnet.ResNetModel,
@@ -49,15 +51,19 @@ class AutoModelForSequenceClassification:
     @classmethod
     def from_pretrained(
         cls, folder: str | Path, num_labels: int | None = None, **changes: Any
-    ) -> bert.BertForSequenceClassification:
+    ) -> Any:
         """Load the encoder, and the head if the folder holds one for as many labels.
 
-        The head is new otherwise. `num_labels` defaults to the folder's; `changes` replace fields
-        of the config, for example `classifier_pooling="mean"`. Errors as in `from_pretrained`.
+        A GPT-2's classifier reads the last token, a BERT's the first. The head is new otherwise.
+        `num_labels` defaults to the folder's; `changes` replace fields of the config, for example
+        `classifier_pooling="mean"`. Errors as in `from_pretrained`.
         """
         if num_labels is not None:
             changes["num_labels"] = num_labels
-        return bert.BertForSequenceClassification.from_pretrained(folder, **changes)
+        kind: Any = bert.BertForSequenceClassification
+        if hub.read_config(hub.resolve(folder)).get("model_type") == "gpt2":
+            kind = gpt2_classifier.GPT2ForSequenceClassification
+        return kind.from_pretrained(folder, **changes)
 
 
 def load(folder: str | Path) -> PretrainedModel:

@@ -70,9 +70,12 @@ class TextClassifier(PretrainedModel):
     def problem(self, text: str) -> str | None:
         """Why `text` cannot be classified, as a sentence, or None if it can."""
         tokenizer = self.own_tokenizer()
-        ids = tokenizer.encode(text)[1:-1]  # without [CLS] and [SEP]
+        first, _, last = tokenizer.frame  # [CLS] and [SEP], if any
+        ids = tokenizer.encode(text)
+        ids = ids[len(first) : len(ids) - len(last)]
         if not ids:
             return "the text is empty"
-        if all(i == tokenizer.unk_id for i in ids):
+        unknown = getattr(tokenizer, "unk_id", None)  # bytes know every text
+        if all(i == unknown for i in ids):
             return f"no part of the text {text!r} is in the model's vocabulary"
         return None

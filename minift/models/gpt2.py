@@ -52,6 +52,7 @@ class GPT2Config(ModelConfig):
     initializer_range: float = 0.02
     bos_token_id: int | None = 50256
     eos_token_id: int | None = 50256
+    pad_token_id: int | None = None  # by which transformers finds the last token of a text
 
     model_types = ("gpt2",)
     fixed: ClassVar = {
@@ -73,10 +74,25 @@ class GPT2Config(ModelConfig):
         self.check_heads("n_embd", "n_head")
         activations = ("gelu_new", "gelu")
         self.check_choice("activation_function", self.activation_function, activations)
-        for name in ("bos_token_id", "eos_token_id"):
+        for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
             if getattr(self, name) not in range(self.vocab_size):
                 setattr(self, name, None)
         super().__post_init__()
+
+    # what other families call these, as transformers' attribute_map has it
+
+    @property
+    def max_position_embeddings(self) -> int:
+        return self.n_positions
+
+    @property
+    def hidden_size(self) -> int:
+        return self.n_embd
+
+    @property
+    def type_vocab_size(self) -> int:
+        """A GPT-2 knows no segments."""
+        return 1
 
 
 # Masks that old files carry although they are constants. Bare files lack "transformer.".

@@ -74,6 +74,6 @@ class CausalLM:
                 f"CausalLM: rows of {ids.shape[1]} tokens, padding included, in which none has "
                 f"another before it; nothing can be guessed"
             )
-        scores = model(input_ids=ids[:, :-1], attention_mask=real[:, :-1])  # (B, T, V)
+        scores = model(input_ids=ids[:, :-1])  # (B, T, V); nobody looks ahead, at padding
         loss = ops.cross_entropy(scores, to_device(target, scores.device))
         return loss, {"loss": number(loss), "perplexity": perplexity(loss), "count": count}

@@ -1,7 +1,7 @@
 """Update rules, from the simplest to the one that trains BERT: SGD, RMSprop, Adam, AdamW.
 
 Each is one formula on raw arrays (`update`) beside the settings that it takes, numerically
-PyTorch's. On a GPU the kernel that `fused` names does the same to all parameters in one launch.
+PyTorch's. `fused` names the kernels that do the same: on a GPU to all parameters in one launch.
 What they share is in `optimizer.py`. Learning-rate schedules are *not* here: they are
 functions of the step (`schedules.py`) that the training loop writes into `group["lr"]`.
 """
@@ -14,7 +14,7 @@ from typing import Any
 
 from minift.backend import Array, xp
 from minift.kernels.cuda import multi_tensor
-from minift.kernels.updates import fused
+from minift.kernels.updates import adam, fused
 from minift.optim.optimizer import Group, Optimizer
 
 
@@ -117,15 +117,15 @@ class Adam(Optimizer):
                 f"{type(self).__name__}: betas must be two numbers in [0, 1), got {group['betas']}"
             )
 
-    @fused(multi_tensor.ADAM)
+    @fused(multi_tensor.ADAM, adam)
     def update(self, p: Array, g: Array, m: Array, v: Array, *, lr, betas, eps, step, **_) -> None:
         beta1, beta2 = betas
         m *= beta1
         m += (1 - beta1) * g
         v *= beta2
-        v += (1 - beta2) * g * g
-        scale = 1 / math.sqrt(1 - beta2**step)  # √v̂ = scale √v
-        p -= (lr / (1 - beta1**step)) * m / (scale * xp(v).sqrt(v) + eps)
+        v += (1 - beta2) * (g * g)
+        scale = 1 / math.sqrt(1 - beta2**step)  # √v̂ = scale √v; a pass less
+        p -= lr / (1 - beta1**step) / scale * (m / (xp(v).sqrt(v) + eps / scale))
 
 
 class AdamW(Adam):
@@ -145,7 +145,7 @@ class AdamW(Adam):
     ):
         Optimizer.__init__(self, params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
 
-    @fused(multi_tensor.ADAM)
+    @fused(multi_tensor.ADAM, adam)
     def update(
         self, p: Array, g: Array, m: Array, v: Array, *, lr, betas, eps, step, weight_decay=0, **_
     ) -> None:

@@ -12,6 +12,7 @@ Nothing is left in anybody's way when no one looks on (`nn/calls.py`). Not here:
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 import tracemalloc
 import weakref
@@ -44,10 +45,10 @@ def profile() -> Iterator[Report]:
     Recorder.running = True
     try:
         with (
-            intercepted(Op, "__call__", recorder.call_op),
-            intercepted(Module, "__call__", recorder.call_module),
-            intercepted(Tensor, "backward", recorder.call_backward),
-            intercepted(Optimizer, "step", recorder.call_optimizer),
+            intercepted(Op, "__call__", recorder.on_own_thread(recorder.call_op)),
+            intercepted(Module, "__call__", recorder.on_own_thread(recorder.call_module)),
+            intercepted(Tensor, "backward", recorder.on_own_thread(recorder.call_backward)),
+            intercepted(Optimizer, "step", recorder.on_own_thread(recorder.call_optimizer)),
         ):
             yield recorder.report
     finally:
@@ -74,6 +75,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.report = Report()
+        self.thread = threading.get_ident()
         self.costs = self.report.costs
         self.stack = [Frame((), None)]
         self.below: weakref.WeakKeyDictionary[Module, dict[int, Path]]
@@ -141,7 +143,16 @@ class Recorder:
     def phase(self) -> str:
         """What the frame that begins now belongs to: to the same as the one around it."""
         around = self.stack[-1].path
-        return around[0] if around else FORWARD if Tape.recording else INFERENCE
+        return around[0] if around else FORWARD if Tape.recording.on else INFERENCE
+
+    def on_own_thread(self, by: Callable[..., Any]) -> Callable[..., Any]:
+        """`by`, but only for the thread that takes the profile: the frames are one stack."""
+
+        def call(original: Callable[..., Any], *args: Any, **more: Any) -> Any:
+            mine = threading.get_ident() == self.thread
+            return by(original, *args, **more) if mine else original(*args, **more)
+
+        return call
 
     # ---- who reports ------------------------------------------------------------------------
 

@@ -92,7 +92,7 @@ class Report:
             row = rows.setdefault(name, new_row(name))
             row[path[0]] += cost.seconds
             row["seconds"] += cost.seconds
-            row["calls"] += cost.calls if is_op(path) or path[0] == "optimizer" else 0
+            row["calls"] += cost.calls if is_call(path) else 0
             row["kept_mib"] += cost.kept / MIB if is_op(path) and path[0] == "forward" else 0
             row["peak_mib"] = max(row["peak_mib"], cost.peak / MIB)
             row["memory_seen"] |= cost.traced_calls > 0
@@ -154,6 +154,11 @@ class Report:
 
 def is_op(path: Path) -> bool:
     return path[-1].endswith("()")
+
+
+def is_call(path: Path) -> bool:
+    """Whether a place counts as a call: derivatives go with the op that was called."""
+    return path[0] == "optimizer" or (is_op(path) and path[0] != "backward")
 
 
 def between_ops(path: Path) -> str:

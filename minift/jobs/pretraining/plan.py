@@ -16,6 +16,7 @@ from minift.jobs.pretraining.masked_words import MaskedWords
 from minift.jobs.pretraining.next_words import NextWords
 from minift.jobs.pretraining.recipes import RECIPES, SIZES, Recipe
 from minift.jobs.pretraining.sentence_order import BothTasks, SentenceOrder
+from minift.jobs.pretraining.sentence_twins import SentenceTwins
 from minift.jobs.pretraining.text_work import TextWork
 from minift.jobs.pretraining.texts import read_corpus
 from minift.jobs.pretraining.work import Work
@@ -24,7 +25,8 @@ from minift.train import choose_device
 
 JOB = "pretrain"  # as run.json calls it
 TEXT_WORK: dict[str, type[TextWork]] = {
-    "mlm": MaskedWords, "nsp": SentenceOrder, "bert": BothTasks, "causal": NextWords
+    "mlm": MaskedWords, "nsp": SentenceOrder, "bert": BothTasks, "causal": NextWords,
+    "simcse": SentenceTwins,
 }  # fmt: skip
 
 

@@ -39,6 +39,10 @@ RECIPES: dict[str, Recipe] = {
         "text", "guess hidden words, and whether a segment follows", 2000, 32, 2e-3,
         "unigram and chance", betas=(0.9, 0.98),
     ),
+    "simcse": Recipe(
+        "text", "a sentence and itself through dropout shall meet, others stay apart", 1000, 64,
+        1e-3, "chance", settings={"temperature": 0.05},
+    ),
     "causal": Recipe("text", "guess the next word", 2000, 32, 2e-3, "trigram", weight_decay=0.1),
     "autoencoder": Recipe(
         "images", "draw an image again from a code of a few numbers", 3000, 64, 2e-3,
@@ -68,12 +72,14 @@ TEXT_SIZES: dict[str, dict[str, tuple[int, int, int]]] = {  # width, layers, hea
     "mlm": {"small": (128, 1, 2), "base": (256, 4, 4)},
     "nsp": {"small": (128, 2, 2), "base": (256, 4, 4)},
     "bert": {"small": (128, 2, 2), "base": (256, 4, 4)},
+    "simcse": {"small": (128, 1, 2), "base": (256, 4, 4)},
     "causal": {"small": (128, 2, 4), "base": (256, 4, 4)},
 }
 VOCABULARY = {  # pieces at most
     "mlm": {"small": 8000, "base": 16000},
     "nsp": {"small": 8000, "base": 16000},
     "bert": {"small": 8000, "base": 16000},
+    "simcse": {"small": 8000, "base": 16000},
     "causal": {"small": 2000, "base": 8000},
 }
 CONVOLUTIONAL = (32, 64, 128)  # channels of "base" on images; widths of "small": `image_work.py`

@@ -3,6 +3,7 @@
     objective   where              model              what stands beside its loss
     mlm         masked_words.py    BertForMaskedLM    unigram: words guessed by their frequency
     nsp, bert   sentence_order.py  BertForPreTraining chance; chance and unigram
+    simcse      sentence_twins.py  BertModel          chance: any other view is as likely the twin
     causal      next_words.py      GPT2LMHeadModel    unigram, bigram, trigram
 
 Numbers that were chosen stand in `recipes.py`. `BertWork` is what those with a BERT share. Read

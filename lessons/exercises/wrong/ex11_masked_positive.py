@@ -1,0 +1,22 @@
+"""The twin is masked in place of the view itself, as an article's program does."""
+
+import numpy as np
+
+
+def cosine_similarities(z):
+    unit = z / np.linalg.norm(z, axis=1, keepdims=True)
+    return unit @ unit.T
+
+
+def nt_xent(first, second, temperature):
+    N = len(first)
+    scores = cosine_similarities(np.concatenate([first, second])) / temperature
+    rows = np.arange(2 * N)
+    twins = scores[rows, (rows + N) % (2 * N)].copy()
+    scores[rows, (rows + N) % (2 * N)] -= 10000
+    return (log_sum_exp(scores) - twins).mean()
+
+
+def log_sum_exp(rows):
+    largest = rows.max(axis=1)
+    return largest + np.log(np.exp(rows - largest[:, None]).sum(axis=1))
