@@ -42,6 +42,7 @@ from minift.quickstart.pretraining import (
 from minift.quickstart.recipe import DEFAULT, Setup
 from minift.train import Checkpoint, JsonLog, Progress, TrainConfig, Trainer, adamw
 
+LOG = Path(__file__).parent / "results" / "pretrain_tiny.jsonl"
 SEED = 0
 # A small model learns faster from many hidden words (Wettig et al. 2023, "Should you mask 15 %")
 RECIPE = replace(DEFAULT, with_examples=True, masked=0.3)
@@ -65,8 +66,8 @@ class Stage:
 
 STAGES = (
     Stage(layers=1, steps=4000, lr=3e-3),
-    Stage(layers=2, steps=12000, lr=2e-3),
-    Stage(layers=2, steps=3000, lr=2e-3, schedule=schedules.linear),
+    Stage(layers=2, steps=1750, lr=2e-3),
+    Stage(layers=2, steps=1200, lr=2e-3, schedule=schedules.linear, warmup=20),
 )
 
 
@@ -176,6 +177,13 @@ def main() -> None:
         train(model, number, setup, texts, folder)
         below = model.state_dict()
     write_half(model, setup, folder / "model")
+    write_log(folder)
+
+
+def write_log(folder: Path) -> None:
+    """One log of all stages, `train.jsonl`."""
+    logs = [folder / f"stage-{number + 1}" / "train.jsonl" for number in range(len(STAGES))]
+    hub.write(folder / "train.jsonl", b"".join(log.read_bytes() for log in logs))
 
 
 if __name__ == "__main__":

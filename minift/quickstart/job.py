@@ -113,7 +113,7 @@ def announce(options: Options, glosses: Glosses) -> None:
     )
     print(
         f"then fine-tune it on {counts} labels a class ({len(glosses.classes)} classes, "
-        f"{seeds(options)}), beside from-scratch and two baselines.",
+        f"{seeds(options)}), beside from-scratch, the checkpoint that ships and two baselines.",
         flush=True,
     )
 

@@ -41,7 +41,7 @@ def default_strategies() -> dict[str, FineTuning]:
         "head_only": FineTuning(lr=1e-2, steps=600, min_epochs=40, dropout=0.1),
         "gradual_unfreezing": FineTuning(lr=2e-3, decay=0.5),
         "discriminative": FineTuning(lr=2e-3, decay=0.5),
-        "tiny": FineTuning(lr=2e-3, decay=0.5),
+        "tiny": FineTuning(lr=4e-3, decay=0.7, steps=150, min_epochs=8),
     }
 
 
