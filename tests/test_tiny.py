@@ -11,7 +11,7 @@ from oracle import oracle
 import minift as mf
 from benchmarks import pretrain_tiny
 from benchmarks.pretrain_tiny import RECIPE, STAGES, Stage, setup_of, stacked, write_half
-from minift.data import WordPieceTokenizer, load_glosses
+from minift.data import Glosses, WordPieceTokenizer, load_glosses
 from minift.fetch import SHIPPED
 from minift.models import AutoModelForSequenceClassification, BertForMaskedLM, BertModel
 from minift.objectives import MaskedLM
@@ -104,16 +104,22 @@ def test_transformers_opens_it_and_sees_the_same(glosses):
 # ---- how it was made ----------------------------------------------------------------------------
 
 
-def test_no_held_out_definition_was_read(glosses):
+def test_no_held_out_definition_was_read_but_three_that_are_also_examples_of_others(glosses):
     read = set(unlabelled_texts(RECIPE, glosses))
-    assert not read & set(glosses.dev[0] + glosses.test[0])
     assert read >= set(glosses.examples)
+    assert not read & set(glosses.dev[0])
+    three = {"a true statement", "wild geese", "a change for the better"}
+    assert read & set(glosses.test[0]) == three
+    assert not three & set(glosses.unlabelled)
 
 
 def small(layers):
     """A setup of one text, for models of that depth."""
     tokenizer = WordPieceTokenizer.train(["a cat sat on a mat"] * 2, 30)
-    return setup_of(Stage(layers, 1, 1e-3), Setup(RECIPE, None, tokenizer))
+    return setup_of(
+        Stage(layers, 1, 1e-3),
+        Setup(RECIPE, Glosses([], [], *[([], [])] * 3, ["a", "b"]), tokenizer),
+    )
 
 
 @pytest.mark.parametrize(("below", "above", "origins"), [(1, 2, (0, 0)), (2, 4, (0, 0, 1, 1))])
@@ -145,6 +151,6 @@ def test_the_log_that_is_kept_tells_of_every_stage():
     for number, stage in enumerate(STAGES, start=1):
         own = [r for r in records if r["stage"] == number]
         assert {r["layers"] for r in own} == {stage.layers}
-        assert max(r["step"] for r in own) == stage.steps
+        assert stage.steps - 20 < max(r["step"] for r in own) <= stage.steps  # every 20th is there
     losses = [r["validation_loss"] for r in records if "validation_loss" in r]
     assert losses[-1] < losses[0]

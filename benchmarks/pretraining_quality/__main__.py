@@ -3,10 +3,10 @@
     python -m benchmarks.pretraining_quality [NAME ...] [--seeds 3] [--pictures DIR] [--again]
 
 Digits, glosses and Moby-Dick ship; Fashion-MNIST is fetched (`minift fetch fashion-mnist`). Every
-row names its baselines, also where a baseline wins. Settings were chosen on parts of the training
-data; test data are read for the table alone. Means over seeds, with Student's interval of 95 %
-over them. Results are kept in `benchmarks/results/pretraining_quality.json`, seed by seed; what is
-there is only printed, unless `--again` is given. Seconds are those of the machine as it was.
+row names its baselines, also where a baseline wins; each file says how its settings were chosen.
+Means over seeds, with Student's interval of 95 % over them. Results are kept in
+`benchmarks/results/pretraining_quality.json`, seed by seed; what is there is only printed, unless
+`--again` is given. Seconds are those of the machine as it was.
 """
 
 from __future__ import annotations

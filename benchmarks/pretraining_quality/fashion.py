@@ -1,6 +1,6 @@
 """Fashion-MNIST: 60,000 images of clothes to learn from, 10,000 to test on; fetched.
 
-Settings were chosen on the last 10,000 of the images to learn from.
+Settings were tried on the last 10,000 of the images to learn from.
 """
 
 from __future__ import annotations
