@@ -7,9 +7,11 @@ import pytest
 from finetune_cases import finetune, mistake, pretrained, reviews, sentences, write_table
 
 import minift as mf
+from minift.data import BPETokenizer
 from minift.finetune import LoRA
 from minift.jobs.classifiers import open_classifier
 from minift.jobs.recipe import SCHEDULES
+from minift.models import GPT2Config, GPT2LMHeadModel
 from minift.train.records import read_records
 
 
@@ -312,3 +314,46 @@ def test_what_only_texts_have_is_refused_for_images(capsys, tmp_path, model, opt
         *option,
     )
     assert said == f"finetune: {images} holds images, for which there is no {option[0]}"
+
+
+# --------------------------------------------------------------------------------------- GPT-2
+
+
+@pytest.fixture(scope="module")
+def decoder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("gpt2")
+    tokenizer = BPETokenizer.train([text for text, _ in sentences(100)], 300)
+    mf.manual_seed(0)
+    config = GPT2Config(
+        vocab_size=tokenizer.vocab_size, n_embd=8, n_layer=2, n_head=2, n_positions=48
+    )
+    GPT2LMHeadModel(config).save_pretrained(folder, tokenizer)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--strategy", "head"], ["--strategy", "gradual"],
+     ["--loss", "focal", "--oversample", "--l2-sp", "0.1"]],
+)  # fmt: skip
+def test_a_decoder_is_fine_tuned_too(capsys, tmp_path, decoder, table, options):
+    said = finetune(capsys, decoder, table, tmp_path / "out", "--epochs", "1", *options)
+    assert "Forgetting: not measured" in said
+    assert "--pooling" not in said
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--strategy", "lora"], "whose attention is one fused matrix: no --strategy lora"),
+        (["--move-threshold"], "whose head has no bias to shift: no --move-threshold"),
+        (["--strategy", "head", "--feature-cache", "c"],
+         "whose features are not kept: no --feature-cache"),
+    ],
+)  # fmt: skip
+def test_what_a_decoder_cannot_do_is_refused(capsys, tmp_path, decoder, table, options, reason):
+    said = mistake(
+        capsys, "finetune", "--model", decoder, "--data", table, "--text", "text", "--label",
+        "label", "--output", tmp_path / "out", *options,
+    )  # fmt: skip
+    assert said == f"finetune: {decoder} holds a GPT2ForSequenceClassification, {reason}"

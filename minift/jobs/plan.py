@@ -26,6 +26,7 @@ from minift.jobs.recipe import (
     choose_recipe,
 )
 from minift.jobs.tasks import TASKS, ClassificationTask, RegressionTask, Task
+from minift.models import BertForSequenceClassification
 from minift.train import choose_device
 
 JOB = "finetune"
@@ -158,6 +159,7 @@ def read(options: Options, parts: Parts | None = None) -> Plan:
     model, kept_head = open_for_training(
         options.model, task, options.text_pair is not None, options.pooling
     )
+    check_for_model(options, model)
     max_length = limit(options, model.config.max_position_embeddings)
     classifier = Classifier(
         model.to(device), model.tokenizer, task, max_length, options.text, options.text_pair
@@ -240,6 +242,19 @@ def check_remedies(options: Options, task: Task, targets: np.ndarray) -> None:
         raise ValueError(
             "--move-threshold is chosen on the validation part, which --val-split 0 leaves out"
         )
+
+
+def check_for_model(options: Options, model: Any) -> None:
+    """Raises ValueError for what can be done with an encoder alone."""
+    if isinstance(model, BertForSequenceClassification):
+        return
+    for asked, option, reason in (
+        (options.strategy == "lora", "--strategy lora", "whose attention is one fused matrix"),
+        (options.move_threshold, "--move-threshold", "whose head has no bias to shift"),
+        (options.feature_cache is not None, "--feature-cache", "whose features are not kept"),
+    ):
+        if asked:
+            raise ValueError(f"{options.model} holds a {model.architecture}, {reason}: no {option}")
 
 
 def rows_an_epoch(options: Options, targets: np.ndarray) -> int:

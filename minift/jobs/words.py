@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from minift.data.tables import count
 from minift.jobs.classifiers import describe_loading
+from minift.models import BertConfig
 from minift.train import Callback, Trainer
 from minift.train.progress import duration
 
@@ -55,7 +56,10 @@ def announce(plan: Plan) -> list[str]:
 
 def about_pooling(plan: Plan) -> list[str]:
     """What a reader should know of how the model reads a text off its tokens."""
-    if plan.classifier.model.config.classifier_pooling == "mean":
+    config = plan.classifier.model.config
+    if not isinstance(config, BertConfig):  # a decoder is read off its last token
+        return []
+    if config.classifier_pooling == "mean":
         return ["the text is the mean of its tokens: minift opens the model, transformers refuses"]
     if plan.recipe.strategy == "head":
         return [
