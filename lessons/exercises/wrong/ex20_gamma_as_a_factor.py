@@ -1,0 +1,17 @@
+"""gamma times (1 - p), not (1 - p) to the power of gamma."""
+
+import numpy as np
+
+
+def class_weights(labels, classes):
+    return len(labels) / (classes * np.bincount(labels, minlength=classes))
+
+
+def focal_loss(scores, target, gamma):
+    log_p = scores[np.arange(len(scores)), target] - log_sum_exp(scores)
+    return (-gamma * (1 - np.exp(log_p)) * log_p).mean()
+
+
+def log_sum_exp(rows):
+    largest = rows.max(axis=1)
+    return largest + np.log(np.exp(rows - largest[:, None]).sum(axis=1))
