@@ -71,7 +71,10 @@ def test_an_empty_prompt_begins_a_text(capsysbinary, folder):
         (["--max-new-tokens", "99"], "generate: a prompt of 1 tokens leaves room for 23 new ones "),
         (["--temperature", "-1"], "generate: temperature must be 0 or more, got -1.0"),
         (["--top-p", "1.5"], "generate: top_p must lie in (0, 1], got 1.5"),
-        (["--model", "tweets"], "generate: tweets is data, not a model; the models are tiny, minilm"),
+        (
+            ["--model", "tweets"],
+            "generate: tweets is data, not a model; the models are tiny, minilm",
+        ),
     ],
 )
 def test_what_makes_no_text_is_one_sentence(capsysbinary, folder, words, sentence):

@@ -87,7 +87,8 @@ class ImageFeatures(nn.Module):
 
     def features(self, pixel_values: Any) -> Tensor:
         """What a last layer would read, (B, F)."""
-        x = pixels(pixel_values, self.shape[0], self.layers.parameters()[0])
+        first: Any = self.layers[0]
+        x = pixels(pixel_values, self.shape[0], first.weight)
         if x.shape[1:] != self.shape:
             raise ValueError(
                 f"pixel_values must be {self.shape[1]} × {self.shape[2]} (image_size), got "
