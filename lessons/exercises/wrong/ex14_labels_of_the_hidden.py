@@ -1,0 +1,16 @@
+"""Labels are taken after the hiding: the right answer is always [MASK]."""
+
+import numpy as np
+
+IGNORED = -100
+
+
+def mask_tokens(ids, special, mask_id, vocab_size, rng):
+    draw = np.where(np.isin(ids, special), np.inf, rng.random(ids.shape))
+    lowest = draw.min(axis=1, keepdims=True)
+    chosen = (draw < 0.15) | ((draw == lowest) & np.isfinite(draw))
+    ordinary = np.setdiff1d(np.arange(vocab_size), special)
+    fate, random_ids = rng.random(ids.shape), rng.choice(ordinary, ids.shape)
+    replaced = np.where(fate < 0.8, mask_id, np.where(fate < 0.9, random_ids, ids))
+    seen = np.where(chosen, replaced, ids)
+    return seen, np.where(chosen, seen, IGNORED)
