@@ -4,7 +4,7 @@
 # - **You build:** four remedies for classes of unequal size: class weights, the focal loss,
 #   over-sampling, and a threshold that is chosen
 # - **You need:** lessons 05 (cross-entropy) and 07 (macro-F1, intervals); the definitions that ship
-# - **Time:** 35 minutes to read, 20 seconds to run
+# - **Time:** 35 minutes to read, 10 seconds to run
 # - **Exercise:** implement it
 #
 # Spam, a rare disease, a broken bolt on the belt: often the class that matters is the one that
@@ -191,7 +191,7 @@ def scores(remedy, seed):
         model,
         mf.data.DataLoader(data, sampler=order),
         objective=mf.objectives.Classification(**loss.get(remedy, {})),
-        config=mf.TrainConfig(steps=500, lr=1e-2, weight_decay=0.1, seed=seed, device="cpu"),
+        config=mf.TrainConfig(steps=500, lr=3e-2, weight_decay=0.01, seed=seed, device="cpu"),
     ).fit()
     with mf.no_grad():
         return model(dev_x).numpy(), model(test_x).numpy()
@@ -222,28 +222,43 @@ assert abs(by_hand - by_library) < 0.01
 
 # %% [markdown]
 # *Average precision* is the area under the curve of precision against recall. It asks only in which
-# *order* the model puts the rows, and does not care for any threshold.
+# *order* the model puts the rows, and does not care for any threshold. The last column gives every
+# remedy a threshold of its own, chosen on the validation rows.
 
 # %%
-f1, ap = {}, {}
-print(f"{'':<16} macro-F1  precision  recall  accuracy  average precision")
+f1, ap, own = {}, {}, {}
+print(f"{'':<16} macro-F1  precision  recall  accuracy  average precision  own threshold")
 for name, runs in answers.items():
     f1[name] = np.mean([macro_f1(test_y, said) for said in runs])
-    ap[name] = np.mean(
-        [average_precision(test_y, margin(z)) for _, z in trained.get(name, trained["plain"])]
-    )
+    made = trained.get(name, trained["plain"])
+    ap[name] = np.mean([average_precision(test_y, margin(z)) for _, z in made])
+    chosen = [(margin(z) > best_threshold(dev_y, margin(dev))).astype(int) for dev, z in made]
+    own[name] = np.mean([macro_f1(test_y, said) for said in chosen])
     precision, recall, _ = np.mean([precision_recall_f1(test_y, s, 2) for s in runs], axis=0)
     right = np.mean([said == test_y for said in runs])
     print(
         f"{name:<16} {f1[name]:>8.3f} {precision[1]:>10.3f} {recall[1]:>7.3f} {right:>9.3f}"
-        f" {ap[name]:>18.3f}"
+        f" {ap[name]:>18.3f} {own[name]:>14.3f}"
     )
 low, high = macro_f1_interval(test_y, answers["moved threshold"][0])
 winner = max(f1, key=f1.get)
 print(f"the best macro-F1: {winner}; the interval of a moved threshold: {low:.3f} to {high:.3f}")
 
 # %% [markdown]
-# PLACEHOLDER
+# Read the first column against the last. At threshold ½ the five look very different. Give each its
+# own threshold, and nearly all of the difference is gone: what the losses changed was mostly *where
+# the line is drawn*. To move the line of the plain model costs nothing: no second training, no new
+# setting of the loss. It beats class weights and the focal loss at ½: try it first.
+#
+# Over-sampling is a little ahead of it here, by less than the width of the interval: with 105
+# positive test rows that is undecided. (It also saw each rare row ten times as often in the same
+# number of steps.) The focal loss alone is the weakest: it makes the model less sure of *easy* rows
+# of both classes, and does not lean to the rare one. And accuracy? The best model gains one point
+# of it over "always 0".
+#
+# One thing no threshold can do: improve the order of the rows. For that one needs better features
+# or more rows of the rare class. Weights also change what the probabilities mean; a threshold
+# leaves them alone.
 #
 # ## The picture
 
@@ -262,14 +277,14 @@ axes.axhline(test_y.mean(), color=learn.GREY, linestyle="--", linewidth=0.8)
 axes.text(0.99, test_y.mean() + 0.015, "guessing", ha="right", color=learn.GREY, fontsize=9)
 axes.set(xlim=(0, 1), ylim=(0, 1.02))
 axes.set(xlabel="recall: share of the rare rows that are found", ylabel="precision")
-axes.set_title("Nearly one curve: the remedies differ in where they stand on it (marks)")
+axes.set_title("The remedies differ less in the curve than in where they stand on it")
 axes.legend(frameon=False)
 learn.picture(figure, "20_the_rare_class")
 
 # %% [markdown]
 # ## Exercise (implement it)
 #
-# `lessons/exercises/ex20.py`: the focal loss from scores, safe for huge ones, and the class weights.
+# `lessons/exercises/ex20.py`: the class weights, and the focal loss from scores, however huge.
 # Check with `minift learn check 20`.
 
 # %%
@@ -281,5 +296,6 @@ learn.result(
     against="the same at threshold ½",
     interval=(low, high),
     passed=f1["moved threshold"] > f1["plain"] + 0.02 and nothing < 0.5,
-    also={name: f1[name] for name in REMEDIES[1:]} | {"always 0": nothing},
+    also={name: f1[name] for name in REMEDIES[1:]}
+    | {"over-sampling, own threshold": own["over-sampling"], "always 0": nothing},
 )

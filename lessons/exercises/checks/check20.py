@@ -59,7 +59,8 @@ def case_the_formula(exercise):
     """the mean over the rows, whatever gamma is"""
     for gamma in (0.5, 1, 2, 5):
         same(f"12 random rows of 4 scores, gamma = {gamma}, beside plain loops",
-             exercise.focal_loss(SCORES, TARGET, gamma), in_loops(SCORES, TARGET, gamma))  # fmt: skip
+             exercise.focal_loss(SCORES, TARGET, gamma),
+             in_loops(SCORES, TARGET, gamma))  # fmt: skip
 
 
 def case_huge_scores(exercise):

@@ -1,4 +1,4 @@
-"""Softmax first, its logarithm after: exp of a large score is infinite, log of 0 is not a number."""
+"""Softmax first, its logarithm after: exp of a large score is infinite, log of 0 no number."""
 
 import numpy as np
 

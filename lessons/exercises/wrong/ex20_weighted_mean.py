@@ -1,4 +1,4 @@
-"""Divided by the sum of the factors, as with class weights: all hard or all easy, it is the same."""
+"""Divided by the sum of the factors, as with class weights: all hard or all easy, no matter."""
 
 import numpy as np
 
