@@ -29,8 +29,7 @@ from minift import hub, learn
 from minift.models import BertConfig, BertForSequenceClassification, BertModel
 
 folder = hub.resolve("tiny")  # a small BERT, which ships with minift
-for file in sorted(folder.iterdir()):
-    print(f"{file.name:<24}{file.stat().st_size:>10,} bytes")
+print(*sorted(file.name for file in folder.iterdir()))
 
 # %% [markdown]
 # ## The weights
@@ -104,10 +103,8 @@ for name in ("num_hidden_layers", "hidden_size", "num_attention_heads", "vocab_s
 
 def our_name(name):
     """The name of an array in a bare encoder."""
-    name = name.removeprefix("bert.")
-    return name.replace("LayerNorm.gamma", "LayerNorm.weight").replace(
-        "LayerNorm.beta", "LayerNorm.bias"
-    )
+    name = name.removeprefix("bert.").replace("LayerNorm.gamma", "LayerNorm.weight")
+    return name.replace("LayerNorm.beta", "LayerNorm.bias")
 
 
 def load(model, arrays):
@@ -139,8 +136,8 @@ assert all(np.array_equal(p.numpy(), theirs[name]) for name, p in model.named_pa
 
 # %%
 old = {name.removeprefix("bert."): array for name, array in weights.items()}
-old = {name.replace("LayerNorm.weight", "LayerNorm.gamma"): array for name, array in old.items()}
-old = {name.replace("LayerNorm.bias", "LayerNorm.beta"): array for name, array in old.items()}
+for ours, theirs in (("weight", "gamma"), ("bias", "beta")):
+    old = {n.replace(f"LayerNorm.{ours}", f"LayerNorm.{theirs}"): a for n, a in old.items()}
 blank = BertModel(config, add_pooling_layer=False)
 print("without a table:", *blank.load_state_dict(old, strict=False).missing[:2], "… are missing")
 assert load(blank, old)["missing"] == []
@@ -245,14 +242,14 @@ print(f"most similar sentence in the same group: tiny {in_group(cosines)} of 12,
       f"{in_group(overlap)}")  # fmt: skip
 
 # %%
+GROUPS = ["animals", "food", "feelings", "weather"]
 figure, panels = learn.new_figure(columns=2, width=7.8, height=3.5)
 shown = {"words in common (TF-IDF)": (overlap, 0, 1), "vectors of tiny": (cosines, 0.6, 1)}
 for axes, (title, (matrix, low, high)) in zip(panels, shown.items()):
     image = axes.imshow(matrix, cmap="cividis", vmin=low, vmax=high)
     axes.set(title=title, xticks=[1, 4, 7, 10], yticks=[1, 4, 7, 10])
-    axes.set_xticklabels(["animals", "food", "feelings", "weather"], fontsize=8)
-    axes.set_yticklabels(["animals", "food", "feelings", "weather"], fontsize=8, rotation=90,
-                         va="center")  # fmt: skip
+    axes.set_xticklabels(GROUPS, fontsize=8)
+    axes.set_yticklabels(GROUPS, fontsize=8, rotation=90, va="center")
     axes.tick_params(length=0)
     figure.colorbar(image, ax=axes, label="cosine similarity", shrink=0.75)
 learn.picture(figure, "16_open_somebody_elses_brain")
@@ -314,14 +311,9 @@ assert again.config.id2label == dict(enumerate(classes))
 # %%
 learn.result(
     lesson=16,
-    metric="largest difference from the stored vectors of tiny",
-    value=error,
-    baseline=transposed,
+    metric="largest difference from the stored vectors of tiny", value=error, baseline=transposed,
     against="square matrices transposed, the report clean",
     passed=error < 1e-4 < min(transposed, heads),
-    also={
-        "8 heads in place of 2": heads,
-        "nearest in its group, tiny": in_group(cosines),
-        "nearest in its group, words": in_group(overlap),
-    },
-)
+    also={"8 heads in place of 2": heads, "nearest in its group, tiny": in_group(cosines),
+          "nearest in its group, words": in_group(overlap)},
+)  # fmt: skip
