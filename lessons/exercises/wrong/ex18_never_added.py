@@ -1,0 +1,26 @@
+"""The optimizer never hears of the layers that thaw: they have gradients and stay."""
+
+import numpy as np
+
+BETA1, BETA2, EPS = 0.9, 0.999, 1e-8
+
+
+class Adam:
+    def __init__(self, params, lr):
+        self.entries = [
+            {"p": p, "lr": lr, "t": 0, "m": np.zeros_like(p), "v": np.zeros_like(p)} for p in params
+        ]
+
+    def add_group(self, params, lr):
+        pass  # requires_grad = True is all that it takes, or so one thinks
+
+    def step(self, gradients):
+        for entry, g in zip(self.entries, gradients):
+            if g is None:
+                continue
+            entry["t"] += 1
+            entry["m"] = BETA1 * entry["m"] + (1 - BETA1) * g
+            entry["v"] = BETA2 * entry["v"] + (1 - BETA2) * g * g
+            m_hat = entry["m"] / (1 - BETA1 ** entry["t"])
+            v_hat = entry["v"] / (1 - BETA2 ** entry["t"])
+            entry["p"] -= entry["lr"] * m_hat / (np.sqrt(v_hat) + EPS)
