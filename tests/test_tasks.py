@@ -72,7 +72,7 @@ def test_classification_is_judged_and_worded():
 def test_one_answer_to_everything_is_called_a_collapse():
     task = ClassificationTask(["a", "b"])
     same = np.tile([0.0, 1.0], (12, 1))
-    assert "every text was called 'b': the model has collapsed" in task.warning(same)
+    assert "were called 'b': the model has collapsed" in task.warning(same)
     assert task.warning(same[:5]) is None
     assert task.warning(np.vstack([same, [[1.0, 0.0]]])) is None
 

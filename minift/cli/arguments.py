@@ -132,3 +132,22 @@ def chosen_device(options: argparse.Namespace, command: str) -> str:
         return choose_device(options.device)
     except RuntimeError as error:
         raise MistakeError(f"{command}: {error}") from None
+
+
+def check_for_images(options: argparse.Namespace, texts_only: Sequence[str]) -> None:
+    """Raise ValueError if an option that only texts have is given with a model of images."""
+    for name in texts_only:
+        if getattr(options, name) is not None:
+            option = name.replace("_", "-")
+            raise ValueError(f"{options.model} reads images, for which there is no --{option}")
+
+
+def check_for_texts(options: argparse.Namespace) -> None:
+    """Raise ValueError if a model of texts is given images."""
+    from minift.jobs.images import is_images
+
+    if options.data is not None and is_images(options.data):
+        raise ValueError(
+            f"{options.model} reads texts, but {options.data} is no table of them; give CSV, TSV "
+            f"or JSON lines"
+        )

@@ -1,4 +1,4 @@
-"""`minift predict`: label and probabilities of texts, a line of JSON each."""
+"""`minift predict`: label and probabilities of texts or images, a line of JSON each."""
 
 from __future__ import annotations
 
@@ -7,25 +7,34 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from minift.cli.arguments import MistakeError, add_device, chosen_device, folder
+from minift.cli.arguments import (
+    MistakeError,
+    add_device,
+    check_for_images,
+    check_for_texts,
+    chosen_device,
+    folder,
+)
 
 
 def add(commands: Any) -> None:
     """The command and its options."""
     command = commands.add_parser(
         "predict",
-        help="classify a text, or every row of a CSV file, with a fine-tuned model",
+        help="classify a text, every row of a CSV file, or images, with a fine-tuned model",
         description=(
             "Print one line of JSON a text: the label, and the probability of every class, the\n"
             'most probable first. A text that cannot be read gets "label": null. The rows of\n'
-            "--data (CSV, TSV or JSON lines; - is standard input) are answered as they come."
+            "--data (CSV, TSV or JSON lines; - is standard input) are answered as they come. A\n"
+            "model of images takes an .npz (images), a folder of PNGs, digits, fashion-mnist or\n"
+            "mnist."
         ),
     )
     option = command.add_argument
     option("--model", type=folder, required=True, metavar="DIR", help="a model folder, or a run's")
     what = command.add_mutually_exclusive_group(required=True)
     what.add_argument("--text", help="the text to classify")
-    what.add_argument("--data", metavar="FILE", help="a table of texts")
+    what.add_argument("--data", metavar="FILE|NAME", help="a table of texts, or images")
     option("--text-pair", metavar="TEXT", help="the second text, for a model of pairs")
     option("--text-column", metavar="COLUMN", help="the column of texts (as in training)")
     option("--text-pair-column", metavar="COLUMN", help="that of second texts (as in training)")
@@ -34,12 +43,14 @@ def add(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Answer one text, or all of a table."""
+    """Answer one text, all of a table, or all images."""
+    from minift.jobs.image_classifiers import reads_images
+
     check_words(options)
     device = chosen_device(options, "predict")
     try:
-        classifier = load_classifier(options, device)
-        for answer in asked(options, classifier):
+        answers = image_answers if reads_images(options.model) else text_answers
+        for answer in answers(options, device):
             print(json.dumps(answer, ensure_ascii=False))
     except BrokenPipeError:  # nobody reads on: not a mistake
         raise
@@ -58,19 +69,25 @@ def check_words(options: argparse.Namespace) -> None:
             raise MistakeError(f"predict: {name} goes with {needed}")
 
 
-def load_classifier(options: argparse.Namespace, device: str) -> Any:
-    """The classifier in a model folder or a run's. Raises ValueError or OSError."""
+def image_answers(options: argparse.Namespace, device: str) -> Iterator[dict[str, Any]]:
+    """The answers to images. Raises ValueError or OSError."""
+    from minift.jobs.image_classifiers import answers, open_image_classifier
+    from minift.jobs.images import read_images
+
+    check_for_images(options, ("text", "text_pair", "text_column", "text_pair_column"))
+    images = read_images(options.data)
+    model, task = open_image_classifier(options.model, images)
+    return answers(model.to(device), task, images)
+
+
+def text_answers(options: argparse.Namespace, device: str) -> Iterator[dict[str, Any]]:
+    """The answers to a text or a table. Raises ValueError or OSError."""
+    from minift.jobs import prediction
     from minift.jobs.classifiers import open_classifier
 
+    check_for_texts(options)
     classifier = open_classifier(options.model)
     classifier.model.to(device)
-    return classifier
-
-
-def asked(options: argparse.Namespace, classifier: Any) -> Iterator[dict[str, Any]]:
-    """The answers to what the options ask. Raises ValueError or OSError."""
-    from minift.jobs import prediction
-
     if options.data is not None:
         yield from table_answers(options, classifier)
         return

@@ -1,4 +1,7 @@
-"""Judge a fine-tuned model on a table that it has not seen: what `minift evaluate` does."""
+"""Judge a fine-tuned model on a table that it has not seen: what `minift evaluate` does with texts.
+
+The same with images: `image_evaluation.py`.
+"""
 
 from __future__ import annotations
 
@@ -105,10 +108,6 @@ def report(plan: Plan, results: dict[str, Any]) -> str:
     cut = f", {count(rows['truncated'], 'text')} cut" if rows["truncated"] else ""
     lines = [f"{plan.options.model} on {plan.examples.source}:"]
     lines += [f"{count(rows['judged'], 'row')}{left_out}{cut}", ""]
-    lines += [words.table(task.headline, {"": results}), "", words.intervals(results)]
-    if "per_class" in results:
-        lines += ["", words.per_class(results["per_class"])]
-    if results["warning"]:
-        lines += ["", results["warning"]]
+    lines += words.judged(task.headline, results)
     files = ", ".join(sorted(path.name for path in plan.options.output.iterdir()))
     return "\n".join([*lines, "", f"{plan.options.output} holds {files}"])

@@ -26,12 +26,16 @@ MOST_HELD_OUT = 2000
 
 @dataclass(frozen=True)
 class Images:
-    """Images and their labels, numbers into `classes`; without labels both are None."""
+    """Images and their labels, numbers into `classes`; without labels both are None.
+
+    `files` are their names in a folder, None for images that come in one piece.
+    """
 
     source: str
     images: np.ndarray
     labels: np.ndarray | None = None
     classes: list[str] | None = None
+    files: list[str] | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -51,7 +55,12 @@ class Images:
     def take(self, rows: np.ndarray) -> Images:
         """Those rows."""
         labels = None if self.labels is None else self.labels[rows]
-        return Images(self.source, self.images[rows], labels, self.classes)
+        files = None if self.files is None else [self.files[i] for i in rows]
+        return Images(self.source, self.images[rows], labels, self.classes, files)
+
+    def name(self, row: int) -> str | int:
+        """By what a reader finds an image: the name of its file, or its number, from 0."""
+        return row if self.files is None else self.files[row]
 
 
 def is_images(word: str | Path) -> bool:
@@ -102,6 +111,15 @@ def split(images: Images, word: str | Path, seed: int) -> tuple[Images, Images]:
     order = np.random.default_rng(seed).permutation(n)
     held = min(max(1, round(HELD_OUT * n)), MOST_HELD_OUT)
     return images.take(np.sort(order[held:])), images.take(np.sort(order[:held]))
+
+
+def check_labelled(images: Images, what_for: str) -> None:
+    """Raise ValueError for images without labels."""
+    if images.labels is None:
+        raise ValueError(
+            f"{images.source} has no labels {what_for}; put images into one sub-folder a class, or "
+            f"labels beside images in the .npz"
+        )
 
 
 def own_test_part(word: str | Path) -> int:
@@ -177,10 +195,11 @@ def from_folder(folder: Path) -> Images:
     pictures = [read_png(file) for file, _ in files]
     check_one_size(pictures, [file for file, _ in files])
     images = scaled(np.stack(pictures), str(folder))
+    names = [file.relative_to(folder).as_posix() for file, _ in files]
     if not labelled:
-        return Images(str(folder), images)
+        return Images(str(folder), images, files=names)
     numbers, classes = numbered(np.array([name for _, name in files]), len(files), str(folder))
-    return Images(str(folder), images, numbers, classes)
+    return Images(str(folder), images, numbers, classes, names)
 
 
 def read_png(file: Path) -> np.ndarray:

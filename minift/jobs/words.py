@@ -218,6 +218,14 @@ def number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
+def judged(headline: Sequence[str], results: dict[str, Any]) -> list[str]:
+    """What a judgement found, in lines: the table, the intervals, the classes, the warning."""
+    lines = [table(headline, {"": results}), "", intervals(results)]
+    if "per_class" in results:
+        lines += ["", per_class(results["per_class"])]
+    return [*lines, "", results["warning"]] if results["warning"] else lines
+
+
 def interval(scores: dict[str, Any]) -> str:
     """The first number that has an interval."""
     name = next(names_with_interval(scores))

@@ -13,7 +13,8 @@ from minift.backend.random import manual_seed
 from minift.jobs import folder as run_folder
 from minift.jobs import resuming
 from minift.jobs.classifiers import quiet, same_names
-from minift.jobs.images import Images, own_test_part, read_images
+from minift.jobs.image_classifiers import check_size, targets_of
+from minift.jobs.images import Images, check_labelled, own_test_part, read_images
 from minift.jobs.parts import Parts
 from minift.jobs.parts import split as split_rows
 from minift.jobs.recipe import SCHEDULES, Recipe, choose_recipe
@@ -112,12 +113,9 @@ def read(options: Options) -> Plan:
     device = choose_device(options.device)
     images = read_images(options.data)
     task = task_of(images)
-    assert images.labels is not None
     manual_seed(options.seed)  # of the head's weights
     model, kept_head = open_for_training(options.model, task, images)
-    order = {name: i for i, name in enumerate(task.names)}  # a kept head has its own
-    assert images.classes is not None
-    targets = np.array([order[name] for name in images.classes])[images.labels]
+    targets = targets_of(images, task)  # now: a kept head has its own order
     parts = divide(options, images, targets)
     recipe = choose_recipe(
         options.strategy,
@@ -154,11 +152,8 @@ def check_options(options: Options) -> None:
 
 def task_of(images: Images) -> ClassificationTask:
     """The classes of the images. Raises ValueError if there are fewer than two."""
-    if images.labels is None or images.classes is None:
-        raise ValueError(
-            f"{images.source} has no labels to learn from; put images into one sub-folder a "
-            f"class, or labels beside images in the .npz"
-        )
+    check_labelled(images, "to learn from")
+    assert images.classes is not None
     if len(images.classes) < 2:
         raise ValueError(f"{images.source} holds one class only, {images.classes[0]!r}; need two")
     return ClassificationTask(list(images.classes))
@@ -189,13 +184,7 @@ def open_for_training(
             id2label=dict(enumerate(task.names)),
             problem_type=task.problem_type,
         )
-    shape = model.config.image_shape
-    if images.images.shape[1:] != shape:
-        data, ours = (" × ".join(map(str, size)) for size in (images.images.shape[1:], shape))
-        raise ValueError(
-            f"the images of {images.source} are {data} (channels × height × width), but {place} "
-            f"is for {ours}"
-        )
+    check_size(place, model, images)
     if known is None:
         weights = model.classifier.weight
         weights.data = init.normal(weights.shape, 0.01)

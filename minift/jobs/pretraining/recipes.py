@@ -1,8 +1,18 @@
 """What each objective is trained with where nobody says otherwise: the table of the command.
 
-Numbers were chosen on the shipped data (digits, glosses) for a few minutes on two cores. What an
-objective is stands in `minift/objectives/`; what is done with these numbers in `image_work.py` and
-`text_work.py`.
+Where the numbers of "small" come from:
+
+    mlm                               the quickstart's, tried on the glosses' development split
+                                      (`benchmarks/quickstart_recipes.py`)
+    autoencoder, denoising, vae,      a few trials on the digits, judged on their test images
+    gan, simclr
+    causal                            a first guess, measured on Moby-Dick beside n-grams
+    nsp, bert, simcse                 first guesses: 1e-3 served nsp from the shipped checkpoint,
+                                      not from scratch; simcse's temperature is the paper's
+
+What was measured, and how, is said in `benchmarks/pretraining_quality/`. All
+numbers of "base" are first guesses too. What an objective is stands in `minift/objectives/`; what
+is done with these numbers in `image_work.py` and `text_work.py`.
 """
 
 from __future__ import annotations

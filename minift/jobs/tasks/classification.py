@@ -156,8 +156,8 @@ class ClassificationTask(Task):
         if len(said) > 1 or len(outputs) < 10:
             return None
         return (
-            f"every text was called {self.names[said[0]]!r}: the model has collapsed; try another "
-            f"--lr, more --epochs or --class-weight balanced"
+            f"all {len(outputs):,} were called {self.names[said[0]]!r}: the model has collapsed; "
+            f"try another --lr, more --epochs or --class-weight balanced"
         )
 
 
