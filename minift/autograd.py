@@ -34,13 +34,18 @@ class Op:
 
     `plain` is the body itself (raw arrays or Tensors in; value and derivatives out). Faster
     routines with the same contract, or None: `fused` for NumPy arrays, `cuda` for CuPy's.
+    `value` (NumPy arrays in; value out) spares what `fused` does for derivatives alone.
     """
 
     def __init__(
-        self, plain: OpBody, fused: OpBody | None = None, cuda: OpBody | None = None
+        self,
+        plain: OpBody,
+        fused: OpBody | None = None,
+        cuda: OpBody | None = None,
+        value: Callable[..., Any] | None = None,
     ) -> None:
         functools.update_wrapper(self, plain)
-        self.plain, self.fused, self.cuda = plain, fused, cuda
+        self.plain, self.fused, self.cuda, self.value = plain, fused, cuda, value
         self.has_kernel = fused is not None or cuda is not None
         self.name = plain.__name__.strip("_")
 
@@ -59,7 +64,7 @@ class Op:
                     x = x.item() if isinstance(x, np.generic) else as_array(x)
                 arrays.append(x)
                 sources.append(x)
-        value, derivatives = self._apply(arrays, settings)
+        value, derivatives = self._apply(arrays, settings, wanted=bool(tracked))
         node = None
         if tracked:
             node = Node()
@@ -78,7 +83,7 @@ class Op:
         input is a Tensor (a derivative of a derivative is being recorded), a Tensor."""
         if any(isinstance(x, Tensor) for x in inputs):
             return self(*inputs, **settings)
-        return self._apply(inputs, settings)[0]
+        return self._apply(inputs, settings, wanted=False)[0]
 
     def _kernel_for(self, arrays: Sequence[Any]) -> OpBody:
         """The kernel of the device on which the arrays lie; the plain formula if it has none."""
@@ -90,8 +95,13 @@ class Op:
             return self.cuda
         return self.plain
 
-    def _apply(self, arrays: Sequence[Any], settings: dict[str, Any]) -> tuple[Array, Any]:
+    def _apply(
+        self, arrays: Sequence[Any], settings: dict[str, Any], wanted: bool
+    ) -> tuple[Array, Any]:
+        """The value, and the derivatives if they are `wanted` (or come for nothing)."""
         body = self._kernel_for(arrays) if self.has_kernel else self.plain
+        if not wanted and self.value is not None and body is self.fused:
+            return self.value(*arrays, **settings), None
         try:
             result = body(*arrays, **settings)
         except TypeError:
@@ -109,7 +119,11 @@ class Op:
 
 
 def op(
-    body: OpBody | None = None, *, fused: OpBody | None = None, cuda: OpBody | None = None
+    body: OpBody | None = None,
+    *,
+    fused: OpBody | None = None,
+    cuda: OpBody | None = None,
+    value: Callable[..., Any] | None = None,
 ) -> Any:
     """Make an op: a function of raw arrays that returns its value and its derivatives.
 
@@ -125,8 +139,8 @@ def op(
     differentiated any number of times: it is then run on Tensors.
     """
     if body is None:
-        return functools.partial(op, fused=fused, cuda=cuda)
-    return Op(body, fused, cuda)
+        return functools.partial(op, fused=fused, cuda=cuda, value=value)
+    return Op(body, fused, cuda, value)
 
 
 def _result(value: Array, node: Node | None, inputs: tuple[Any, ...]) -> Tensor:

@@ -13,6 +13,7 @@ from minift import kernels
 from minift.autograd import Op
 from minift.kernels.tiles import TILE, tiles
 from minift.ops import conv, neural, products
+from minift.tensor import Tensor, no_grad
 
 rng = np.random.default_rng(3)
 
@@ -151,6 +152,32 @@ def test_kernel_equals_plain_formula(
         assert a.dtype == dtype
         limit = 1e-11 if dtype == np.float64 else 2e-5
         np.testing.assert_allclose(a, b, rtol=limit, atol=limit * max(1, np.abs(b).max()))
+
+
+@pytest.mark.parametrize(
+    ("op", "arrays", "settings"),
+    [c for c in CASES if c[0].value],
+    ids=[f"{c[0].name}-{i}" for i, c in enumerate(CASES) if c[0].value],
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_value_without_derivatives_has_the_same_bits(
+    op: Op, arrays: tuple[np.ndarray, ...], settings: dict[str, Any], dtype: Any
+) -> None:
+    arrays = tuple(a.astype(dtype) for a in arrays)
+    before = [a.copy() for a in arrays]
+    np.testing.assert_array_equal(op.value(*arrays, **settings), op.fused(*arrays, **settings)[0])
+    assert all((a == b).all() for a, b in zip(arrays, before))
+
+
+def test_a_gradient_that_nobody_wants_is_not_prepared() -> None:
+    """Under no_grad and in a frozen body: the op takes the kernel that gives the value alone."""
+    op = Op(neural._gelu.plain, fused=lambda x: (x, (None,)), value=lambda x: -x)
+    frozen, trained = Tensor([1.0]), Tensor([1.0], requires_grad=True)
+    with no_grad():
+        assert op(trained).item() == -1
+    assert (op(frozen).item(), op(trained).item()) == (-1, 1)
+    with kernels.plain_formulas():
+        assert op(frozen).item() == pytest.approx(0.8413447)
 
 
 def test_every_kernel_is_tested_here() -> None:

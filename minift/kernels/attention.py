@@ -63,27 +63,49 @@ def attention(
 
 def self_attention(qkv: np.ndarray, *, heads: int, **settings: Any) -> tuple[np.ndarray, Any]:
     """(B, T, 3C) -> (B, T, C), on views of the merged product."""
-    B, T, C = qkv.shape[0], qkv.shape[1], qkv.shape[2] // 3
-    split = lambda x: x.reshape(B, T, 3, heads, C // heads).transpose(2, 0, 3, 1, 4)
-    by_head = lambda x: x.reshape(B, T, heads, C // heads).transpose(0, 2, 1, 3)  # (B, H, T, D)
-    context = np.zeros((B, T, C), qkv.dtype)
-    q, k, v = split(qkv)  # (B, H, T, D) each
-    core = Core(q, k, v, by_head(context), **settings)
-    core.forward()
+    context, core = _self_attended(qkv, heads, settings)
 
     def backward(g: np.ndarray, wanted: list[bool]) -> tuple[np.ndarray]:
-        gradient = np.zeros((B, T, 3 * C), g.dtype)
-        core.backward(by_head(g), *split(gradient))
+        gradient = np.zeros(qkv.shape, g.dtype)
+        core.backward(_by_head(g, heads), *_split(gradient, heads))
         return (gradient,)
 
     return context, backward
+
+
+def self_attention_value(qkv: np.ndarray, *, heads: int, **settings: Any) -> np.ndarray:
+    """The same value; keeps no exponentials."""
+    return _self_attended(qkv, heads, {**settings, "for_backward": False})[0]
+
+
+def _self_attended(
+    qkv: np.ndarray, heads: int, settings: dict[str, Any]
+) -> tuple[np.ndarray, Core]:
+    B, T, C = qkv.shape[0], qkv.shape[1], qkv.shape[2] // 3
+    context = np.zeros((B, T, C), qkv.dtype)
+    q, k, v = _split(qkv, heads)
+    core = Core(q, k, v, _by_head(context, heads), **settings)
+    core.forward()
+    return context, core
+
+
+def _split(qkv: np.ndarray, heads: int) -> np.ndarray:
+    """(B, T, 3C) -> (3, B, H, T, D), a view."""
+    B, T, C = qkv.shape[0], qkv.shape[1], qkv.shape[2] // 3
+    return qkv.reshape(B, T, 3, heads, C // heads).transpose(2, 0, 3, 1, 4)
+
+
+def _by_head(x: np.ndarray, heads: int) -> np.ndarray:
+    """(B, T, C) -> (B, H, T, D), a view."""
+    B, T, C = x.shape
+    return x.reshape(B, T, heads, C // heads).transpose(0, 2, 1, 3)
 
 
 class Core:
     """What the two passes share: arrays of shape (B, H, T, D), written through where they lie.
 
     `mask` broadcasts to the scores: booleans, or numbers that are added. `causal`: row i looks at
-    columns 0 to i. `dropout` of the shares, by `key`.
+    columns 0 to i. `dropout` of the shares, by `key`. Not `for_backward`: nothing is kept.
     """
 
     def __init__(
@@ -97,6 +119,7 @@ class Core:
         causal: bool,
         dropout: float,
         key: tuple[int, int],
+        for_backward: bool = True,
     ):
         self.q, self.k, self.v, self.out = q, k, v, out
         self.shape = B, H, Tq, Tk = (*q.shape[:3], k.shape[2])
@@ -105,7 +128,7 @@ class Core:
         self.bias = None if bias is None else np.broadcast_to(bias, self.shape)
         self.causal, self.dropout, self.key = causal, dropout, key
         self.whole = Tq * Tk <= KEPT  # a block is then several texts with all their heads
-        self.kept = np.empty(self.shape, q.dtype) if self.whole else None
+        self.kept = np.empty(self.shape, q.dtype) if self.whole and for_backward else None
         self.kept_mask = keep_mask(self.shape, dropout, key) if dropout and self.whole else None
         self.total = np.zeros((B, H, Tq), q.dtype)
         self.top = None if _are_small(q, k, bias, self.scale) else self.row_tops()

@@ -18,14 +18,41 @@ def layer_norm(
     """y = x̂·weight + bias over the last axis; keeps x̂ and 1/σ."""
     shape, C = x.shape, x.shape[-1]
     rows = x.reshape(-1, C)  # (N, C)
-    N = len(rows)
-    centred, y = np.empty_like(rows), np.empty_like(rows)
-    rstd = np.empty(N, x.dtype)
-    ones = np.ones(C, x.dtype)
+    hat, y, rstd = np.empty_like(rows), np.empty_like(rows), np.empty(len(rows), x.dtype)
+    _fill(rows, weight, bias, eps, hat, y, rstd)
+
+    def backward(g: np.ndarray, wanted: list[bool]) -> tuple[Any, ...]:
+        return _backward(g.reshape(-1, C), weight, hat, rstd, shape, wanted)
+
+    return y.reshape(shape), backward
+
+
+def layer_norm_value(
+    x: np.ndarray, weight: np.ndarray, bias: np.ndarray, *, eps: float
+) -> np.ndarray:
+    """The same y; x̂ is made where y will be."""
+    rows = x.reshape(-1, x.shape[-1])  # (N, C)
+    y = np.empty_like(rows)
+    _fill(rows, weight, bias, eps, y, y, np.empty(len(rows), x.dtype))
+    return y.reshape(x.shape)
+
+
+def _fill(
+    rows: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray,
+    eps: float,
+    normed: np.ndarray,
+    y: np.ndarray,
+    rstd: np.ndarray,
+) -> None:
+    """Fill x̂, which may be y itself, y and 1/σ from the rows (N, C)."""
+    N, C = rows.shape
+    ones = np.ones(C, rows.dtype)
 
     def work(part: slice) -> None:
         for s in tiles(part, C):
-            hat, r = centred[s], rstd[s]
+            hat, r = normed[s], rstd[s]
             np.subtract(rows[s], (rows[s] @ ones / C)[:, None], out=hat)
             np.divide(np.vecdot(hat, hat), C, out=r)
             r += eps
@@ -36,11 +63,6 @@ def layer_norm(
             y[s] += bias
 
     in_parts(work, N, STEPS * C)
-
-    def backward(g: np.ndarray, wanted: list[bool]) -> tuple[Any, ...]:
-        return _backward(g.reshape(-1, C), weight, centred, rstd, shape, wanted)
-
-    return y.reshape(shape), backward
 
 
 def _backward(

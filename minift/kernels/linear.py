@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from minift.kernels.gelu import STEPS as GELU_STEPS
-from minift.kernels.gelu import gelu_and_slope, times
+from minift.kernels.gelu import fill_gelu, times
 from minift.kernels.threads import blas_obeys, in_parts
 
 STEPS_PER_PRODUCT = 1 / 48  # a multiply-add inside BLAS, in elementary steps of `in_parts`
@@ -38,7 +38,7 @@ def linear_gelu(x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> tuple[np
 
     def work(part: slice) -> None:
         product(part)
-        gelu_and_slope(z[part], y[part], slope[part])
+        fill_gelu(z[part], y[part], slope[part])
 
     in_parts(work, len(rows), _steps(weight) + GELU_STEPS * len(weight))
 
@@ -47,6 +47,20 @@ def linear_gelu(x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> tuple[np
         return _backward(h, rows, weight, shape, wanted)
 
     return y.reshape(*shape[:-1], len(weight)), backward
+
+
+def linear_gelu_value(x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """The same value; keeps nothing and writes GELU over the product."""
+    rows = x.reshape(-1, x.shape[-1])  # (N, in)
+    y = np.empty((len(rows), len(weight)), x.dtype)
+    product = _product(rows, weight, bias, y)
+
+    def work(part: slice) -> None:
+        product(part)
+        fill_gelu(y[part], y[part])
+
+    in_parts(work, len(rows), _steps(weight) + GELU_STEPS * len(weight))
+    return y.reshape(*x.shape[:-1], len(weight))
 
 
 def _product(

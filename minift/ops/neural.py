@@ -92,7 +92,7 @@ def gelu(x: Any, approximate: str = "none") -> Tensor:
     return in_float32(_gelu_tanh)(x)
 
 
-@op(fused=kernels.gelu, cuda=kernels.cuda.gelu)
+@op(fused=kernels.gelu, value=kernels.gelu_value, cuda=kernels.cuda.gelu)
 def _gelu(x):
     cdf = 0.5 * (1 + erf.on(x * math.sqrt(0.5)))
     pdf = xp(x).exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
@@ -130,7 +130,11 @@ def _linear_then(gelu: Any, x: Any, weight: Any, bias: Any) -> tuple[Any, Any]:
     return y, backward
 
 
-@op(fused=kernels.linear_gelu, cuda=functools.partial(_linear_then, kernels.cuda.gelu))
+@op(
+    fused=kernels.linear_gelu,
+    value=kernels.linear_gelu_value,
+    cuda=functools.partial(_linear_then, kernels.cuda.gelu),
+)
 def _linear_gelu(x, weight, bias):
     return _linear_then(lambda product, b: _gelu.plain(product + b), x, weight, bias)
 
@@ -149,7 +153,7 @@ def layer_norm(x: Any, weight: Any, bias: Any, eps: float = 1e-5) -> Tensor:
     return _layer_norm(x, weight, bias, eps=eps)
 
 
-@op(fused=kernels.layer_norm, cuda=kernels.cuda.layer_norm)
+@op(fused=kernels.layer_norm, value=kernels.layer_norm_value, cuda=kernels.cuda.layer_norm)
 def _layer_norm(x, weight, bias, *, eps):
     axes = tuple(range(x.ndim - 1))
     centred = x - x.mean(axis=-1, keepdims=True)
@@ -395,7 +399,11 @@ def self_attention(
     return _self_attention(qkv, heads=heads, mask=mask, causal=causal, dropout=dropout, key=key)
 
 
-@op(fused=kernels.self_attention, cuda=kernels.cuda.self_attention)
+@op(
+    fused=kernels.self_attention,
+    value=kernels.self_attention_value,
+    cuda=kernels.cuda.self_attention,
+)
 def _self_attention(qkv, *, heads, mask, causal, dropout, key):
     B, T, C = qkv.shape[0], qkv.shape[1], qkv.shape[2] // 3
     parts = qkv.reshape((B, T, 3, heads, C // heads)).transpose((2, 0, 3, 1, 4))
