@@ -610,3 +610,9 @@ def test_truncated_tokenizer_file_gets_one_clear_sentence(tmp_path, toy, keep):
     file.write_bytes(file.read_bytes()[: int(file.stat().st_size * keep)])
     with pytest.raises(ValueError, match=r"tokenizer\.json is not JSON"):
         WordPieceTokenizer.from_pretrained(tmp_path)
+
+
+def test_a_name_stands_for_its_folder():
+    assert WordPieceTokenizer.from_pretrained("tiny").vocab_size == 8000
+    with pytest.raises(FileNotFoundError, match="there is no folder nowhere"):
+        WordPieceTokenizer.from_pretrained("nowhere")

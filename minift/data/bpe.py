@@ -20,6 +20,7 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 
+from minift import hub
 from minift.data import bpe_files
 from minift.data.added_tokens import AddedToken
 from minift.data.bpe_files import END_OF_TEXT
@@ -77,13 +78,15 @@ class BPETokenizer(Tokenizer):
         return cls(pieces, merges, map(AddedToken, special_tokens))
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path) -> "BPETokenizer":
+    def from_pretrained(cls, folder_or_name: str | Path) -> "BPETokenizer":
         """Read tokenizer.json, or else vocab.json with merges.txt.
+
+        A known name (`tiny`, `minilm`) stands for its folder.
 
         Raises FileNotFoundError if neither is there, and ValueError for a file that is damaged, or
         whose tokenizer is not GPT-2's.
         """
-        path, settings = bpe_files.read(Path(folder))
+        path, settings = bpe_files.read(hub.resolve(folder_or_name))
         try:
             return cls(*settings)
         except ValueError as error:

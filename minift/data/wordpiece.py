@@ -20,6 +20,7 @@ from functools import cached_property
 from itertools import chain
 from pathlib import Path
 
+from minift import hub
 from minift.data import wordpiece_files
 from minift.data.added_tokens import AddedToken
 from minift.data.basic_words import BasicWords, cut
@@ -97,13 +98,15 @@ class WordPieceTokenizer(Tokenizer):
         return cls([*SPECIAL_TOKENS, *pieces], lowercase)
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path) -> "WordPieceTokenizer":
+    def from_pretrained(cls, folder_or_name: str | Path) -> "WordPieceTokenizer":
         """Read tokenizer.json or else vocab.txt with tokenizer_config.json, where there is one.
+
+        A known name (`tiny`, `minilm`) stands for its folder.
 
         Raises FileNotFoundError if neither is there, and ValueError for a file that is damaged, or
         whose tokenizer is not BERT's.
         """
-        path, settings = wordpiece_files.read(Path(folder))
+        path, settings = wordpiece_files.read(hub.resolve(folder_or_name))
         try:
             return cls(*settings)
         except ValueError as error:
