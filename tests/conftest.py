@@ -11,6 +11,7 @@ refuses (`strict/`); and, marked "cuda", on a GPU:
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 
@@ -26,6 +27,8 @@ REQUIRED = os.environ.get("MINIFT_REQUIRE_ORACLES") == "1"
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background jobs
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # the tests' children inherit it
     if PRETENDED and pretend.missing() is None:
         assert config.cache is not None
         pretend.install(config.cache.mkdir("pretended-gpu"))

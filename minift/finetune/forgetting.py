@@ -34,7 +34,8 @@ BATCH_TOKENS = 2048
 class SourceTask:
     """Masked words of some texts, hidden once and for all, and the model that was trained on such.
 
-    `seed` draws the words.
+    `seed` draws the words. What is measured is a body's state dict: merge LoRA's matrices before
+    (`LoRA.merge`), or the weights below them are judged, which never moved.
     """
 
     def __init__(
