@@ -185,7 +185,7 @@ for name, (color, mark) in looks.items():
     )
 axes.plot(0, 0, "*", ms=15, color=learn.RED)
 axes.set(xlabel="weight 1 (flat direction)", ylabel="weight 2 (steep direction)")
-axes.set_title("In a steep valley SGD creeps, momentum swings, Adam goes nearly straight")
+axes.set_title("In a steep valley SGD creeps, momentum swings, Adam turns in")
 axes.legend(frameon=False, loc="upper right")
 learn.picture(figure, "06_five_optimizers")
 
