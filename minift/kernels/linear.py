@@ -95,11 +95,11 @@ def _backward(
         if gw is not None:
             own = slice(part.start * n_out // N, part.stop * n_out // N) if N else slice(None)
             np.matmul(g.T[own], x, out=gw[own])
-        return column_sums(g[part]) if with_bias else 0
+        return column_sums(g[part]) if with_bias else None
 
-    products = (gx is not None) + (gw is not None)
-    gb = sum(in_parts(work, N, products * _steps(weight) + n_out))
-    gradients = (None if gx is None else gx.reshape(shape)), gw, (gb if with_bias else None)
+    parts = in_parts(work, N, sum(wanted[:2]) * _steps(weight) + n_out)
+    gb = sum(parts) if with_bias else None
+    gradients = (None if gx is None else gx.reshape(shape)), gw, gb
     return gradients[: len(wanted)]
 
 
