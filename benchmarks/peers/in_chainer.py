@@ -11,12 +11,12 @@ from benchmarks.peers import old_numpy
 
 old_numpy.restore()
 
-import chainer  # noqa: E402
-import chainer.functions as F  # noqa: E402
-import chainer.links as L  # noqa: E402
+import chainer
+import chainer.functions as F
+import chainer.links as L
 
-from minift.bench import workloads as w  # noqa: E402
-from minift.bench.workloads import Step  # noqa: E402
+from minift.bench import workloads as w
+from minift.bench.workloads import Step
 
 chainer.global_config.type_check = False  # its own advice for speed
 

@@ -11,12 +11,12 @@ from benchmarks.peers import old_numpy
 
 old_numpy.restore()
 
-import dezero.functions as F  # noqa: E402
-from dezero import Variable, optimizers  # noqa: E402
-from dezero.models import MLP  # noqa: E402
+import dezero.functions as F
+from dezero import Variable, optimizers
+from dezero.models import MLP
 
-from minift.bench import workloads as w  # noqa: E402
-from minift.bench.workloads import Step  # noqa: E402
+from minift.bench import workloads as w
+from minift.bench.workloads import Step
 
 
 def mlp() -> Step:
