@@ -29,6 +29,8 @@ def test_extreme_logits_are_finite(device: str) -> None:
         ((1e4, -np.inf), 1e4),
     ]:
         assert F.logsumexp(mf.Tensor(values, device=device)).item() == total
+    infinite = mf.Tensor([-np.inf, np.inf], device=device)
+    assert F.relu(infinite).data.tolist() == [0, np.inf]
     z = mf.zeros(3, 2, device=device)
     assert F.info_nce(z, z).item() == pytest.approx(np.log(3))
 

@@ -145,6 +145,7 @@ def test_ties_and_kinks_follow_pytorch(device: str) -> None:
     at(F.minimum, t.minimum, t, [1.0, 2, 3], [1.0, 3, 2])
     at(lambda x: x.clip(-1, 1), lambda x: x.clip(-1, 1), t, [-1.0, 1, 1.5, -2, 0])
     at(F.relu, t.relu, t, [0.0, -1, 1])
+    at(F.relu, t.relu, t, [-np.inf, np.inf])
     at(F.abs, t.abs, t, [0.0, -1, 1])
     at(lambda x: x**0, lambda x: x**0, t, [0.0, 2])
     at(lambda x: x**1, lambda x: x**1, t, [0.0, 2])

@@ -86,10 +86,10 @@ def training_in_parts(
 
 def mlp() -> Step:
     mf.set_num_threads(mf.get_num_threads(), blas_alone=True)  # for steps of a millisecond
-    x, y = w.rows_of_pixels()
-    relu = nn.ReLU()
+    rows, y = w.rows_of_pixels()
+    x, relu = mf.Tensor(rows), nn.ReLU()
     model = nn.Sequential(nn.Linear(784, 256), relu, nn.Linear(256, 256), relu, nn.Linear(256, 10))
-    return training(model, lambda: F.cross_entropy(model(mf.Tensor(x)), y))
+    return training(model, lambda: F.cross_entropy(model(x), y))
 
 
 def masked_words(dropout: float = 0.0) -> Step:
@@ -144,7 +144,7 @@ def resnet() -> Step:
         nn.Conv2d(32, 64, 3, stride=2, padding=1), Residual(64),
         nn.AvgPool2d(16), nn.Flatten(), nn.Linear(64, 10),
     )  # fmt: skip
-    return training(model, lambda: F.cross_entropy(model(mf.Tensor(x)), y))
+    return training(model, lambda: F.cross_entropy(model(x), y))
 
 
 def sentence_vectors() -> Step:

@@ -12,12 +12,12 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from minift.backend import Array, device_of
+from minift.backend import Array
 from minift.kernels.choice import Choice
 from minift.kernels.cuda import multi_tensor
 from minift.kernels.gradients import dense
 from minift.kernels.threads import in_parts
-from minift.kernels.tiles import tiles
+from minift.kernels.tiles import TILE, tiles
 
 # Elementary steps a value. Adam takes some five, but under a million values two threads, which
 # meet at Python's lock between its dozen short passes, were slower than one.
@@ -67,8 +67,9 @@ def apply(updates: Sequence[Update], scale: float = 1.0) -> None:
 
 def kernel_for(update: Update) -> multi_tensor.Rule | None:
     """The kernel that can carry the update out, if there is one."""
-    written = (update.weight, *update.state, update.copy)
-    if Choice.plain or not multi_tensor.takes(*written):
+    if Choice.plain or isinstance(update.weight, np.ndarray):
+        return None
+    if not multi_tensor.takes(update.weight, *update.state, update.copy):
         return None
     return getattr(update.rule, "kernel", None)
 
@@ -79,16 +80,18 @@ def run_plain(updates: Sequence[Update], scale: float) -> None:
     The threads share the values of all tensors, laid end to end: one may be larger than the rest.
     """
     ends = list(itertools.accumulate(update.weight.size for update in updates))
+    rules = [rule(update) for update in updates]
 
     def work(part: slice) -> None:
-        for update, end in zip(updates, ends):
+        for update, carry_out, end in zip(updates, rules, ends):
             first = end - update.weight.size
             own = slice(max(part.start - first, 0), min(part.stop, end) - first)
-            for weight, gradient, *state in pieces(own, update):
-                g = gradient.astype(weight.dtype, copy=False)
-                rule(update)(weight, g if scale == 1 else g * scale, *state, **update.settings)
+            for weight, g, *state in pieces(own, update):
+                if g.dtype != weight.dtype:
+                    g = g.astype(weight.dtype)
+                carry_out(weight, g if scale == 1 else g * scale, *state, **update.settings)
 
-    on_host = all(device_of(update.weight) == "cpu" for update in updates)
+    on_host = all(isinstance(update.weight, np.ndarray) for update in updates)
     in_parts(work, ends[-1] if ends else 0, STEPS if on_host else 0)
     for update in updates:
         if update.copy is not None:
@@ -97,7 +100,7 @@ def run_plain(updates: Sequence[Update], scale: float) -> None:
 
 def rule(update: Update) -> Callable[..., None]:
     """The rule, or what stands in for it on the host."""
-    if Choice.plain or device_of(update.weight) != "cpu":
+    if Choice.plain or not isinstance(update.weight, np.ndarray):
         return update.rule
     return getattr(update.rule, "host", None) or update.rule
 
@@ -130,12 +133,13 @@ def pieces(own: slice, update: Update) -> Iterator[tuple[Array, ...]]:
     is only read; a weight that is not is handed out whole to whose part its first value is, as are
     arrays on a GPU, which has no use for tiles.
     """
-    arrays = (update.weight, update.gradient, *update.state)
-    if not update.weight.flags.c_contiguous or device_of(update.weight) == "cuda":
+    weight = update.weight
+    arrays = (weight, update.gradient, *update.state)
+    whole = weight.ndim > 0 and weight.size <= TILE and own == slice(0, weight.size)
+    if whole or not isinstance(weight, np.ndarray) or not weight.flags.c_contiguous:
         if own.start == 0 < own.stop:
             yield arrays
-        return
-    if own.start < own.stop:
+    elif own.start < own.stop:
         flat = [array.reshape(-1) for array in arrays]
         for tile in tiles(own, 1):
             yield tuple(array[tile] for array in flat)

@@ -284,8 +284,8 @@ def erf(x):
 @op
 def relu(x):
     """max(x, 0); the derivative at 0 is 0."""
-    positive = x > 0
-    return x * positive, (lambda g: g * positive,)
+    y = xp(x).maximum(x, 0)
+    return y, (lambda g: g * (y > 0),)
 
 
 def silu(x: Any) -> Tensor:
