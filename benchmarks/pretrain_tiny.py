@@ -9,9 +9,8 @@ README.md; the log beside it is kept in `benchmarks/results/pretrain_tiny.jsonl`
 
 Text: every WordNet definition and example sentence that `load_glosses` calls unlabelled. A gloss
 of the development or test split is not among them, nor is any gloss that shares a word's lemma or
-its text with one of those (`minift/data/make_glosses.py`), nor an example of either. Three test
-definitions of 3,000 ("wild geese", say) are also example sentences of unrelated glosses, and were
-read as such. Labels are never read. Development definitions serve to draw the validation curve.
+its text with one of those (`minift/data/make_glosses.py`), nor an example that is one of them
+word for word. Labels are never read. Development definitions serve to draw the validation curve.
 
 A BERT of several layers hardly learns for its first thousands of steps: until a [MASK] hears its
 neighbours, word frequencies are the best guess. One layer learns at once. So one layer is trained

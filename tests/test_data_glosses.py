@@ -63,6 +63,7 @@ def test_no_text_stands_in_two_splits(glosses):
     assert not seen["dev"] & seen["test"]
     assert not held_out & seen["train"]
     assert not held_out & {words_of(text) for text in glosses.unlabelled}
+    assert not held_out & {words_of(text) for text in glosses.examples}
 
 
 def test_held_out_texts_are_unique(glosses):

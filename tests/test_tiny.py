@@ -104,13 +104,10 @@ def test_transformers_opens_it_and_sees_the_same(glosses):
 # ---- how it was made ----------------------------------------------------------------------------
 
 
-def test_no_held_out_definition_was_read_but_three_that_are_also_examples_of_others(glosses):
+def test_no_held_out_definition_was_read(glosses):
     read = set(unlabelled_texts(RECIPE, glosses))
-    assert read >= set(glosses.examples)
-    assert not read & set(glosses.dev[0])
-    three = {"a true statement", "wild geese", "a change for the better"}
-    assert read & set(glosses.test[0]) == three
-    assert not three & set(glosses.unlabelled)
+    assert read >= {*glosses.examples, *glosses.unlabelled}
+    assert not read & {*glosses.dev[0], *glosses.test[0]}
 
 
 def small(layers):

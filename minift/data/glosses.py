@@ -43,7 +43,8 @@ class Glosses:
     """The shipped data. Labels are int64 indices into `classes`.
 
     `unlabelled`: definitions to pre-train on, each text once (it contains the texts of `train`
-    and none of `dev` or `test`). `examples`: example sentences of the same glosses, unlabelled.
+    and none of `dev` or `test`). `examples`: example sentences of the same glosses, unlabelled,
+    without the few that are word for word a definition of `dev` or `test`.
     `train`, `dev`, `test`: (definitions, labels).
     """
 
@@ -74,12 +75,15 @@ def load_glosses() -> Glosses:
     lines = bz2.decompress(GLOSS_FILE.read_bytes()).decode("utf-8").splitlines()
     rows = [line.split("\t") for line in lines[1:]]  # the first line names the columns
     kept = [split_gloss(gloss) for split, _, _, gloss in rows if split in ("train", "unlabelled")]
+    dev, test = _labelled(rows, "dev"), _labelled(rows, "test")
+    held_out = {*dev[0], *test[0]}
+    examples = dict.fromkeys(example for _, examples in kept for example in examples)
     return Glosses(
         unlabelled=list(dict.fromkeys(definition for definition, _ in kept)),
-        examples=list(dict.fromkeys(example for _, examples in kept for example in examples)),
+        examples=[example for example in examples if example not in held_out],
         train=_labelled(rows, "train"),
-        dev=_labelled(rows, "dev"),
-        test=_labelled(rows, "test"),
+        dev=dev,
+        test=test,
         classes=list(CLASSES),
     )
 
