@@ -110,12 +110,17 @@ def row(name: str, goal: Goal, figures: Figures) -> str:
         f"{limit:5.2f}" if limit is not None else " " * 5 for pair in zip(*goal) for limit in pair
     ]
     return (
-        f"{name:15}{figures['unit']:8}{ms['minift']:9.3g}{ms['PyTorch']:9.3g}   "
+        f"{name:15}{figures['unit']:8}{in_three(ms['minift']):>9}{in_three(ms['PyTorch']):>9}   "
         f"{figures['ratio']:.2f} {f'[{low:.2f}-{high:.2f}]':12}{goals[0]}{goals[1]}  "
         f"{figures['time']:7}{figures['control']:5.2f}{f'{fused:7.2f}' if fused else ' ' * 7}"
         f"{mib['minift']:7.0f}{mib['PyTorch']:6.0f}{figures['memory ratio']:6.2f}"
         f"{goals[2]}{goals[3]}  {figures['memory']}"
     ).rstrip()
+
+
+def in_three(ms: float) -> str:
+    """Three digits; all of them before the point."""
+    return f"{ms:.0f}" if ms >= 1000 else f"{ms:.3g}"
 
 
 def peer_row(figures: Figures) -> str:
