@@ -173,7 +173,7 @@ def test_a_killed_search_goes_on_with_what_is_missing(capsys, here, model):
     assert scores_of("out") == scores_of("whole")
     assert loaded("out/metrics.json")["test"] == loaded("whole/metrics.json")["test"]
     assert searched(capsys, "search", "--resume", "out") == (
-        "out holds a finished search: its numbers are in metrics.json\n"
+        "out holds a finished run: its numbers are in metrics.json\n"
     )
 
 
@@ -186,7 +186,9 @@ def test_a_search_that_ends_in_its_last_run_goes_on_there(capsys, here, model, m
     with monkeypatch.context() as patched:
         patched.setattr(finetuning, "judge", fail)
         code, _, err = run(capsys, *words(model))
-    assert (code, err) == (130, "\nminift: interrupted; go on with: minift search --resume out\n")
+    holds = ", ".join(sorted(path.name for path in Path("out").iterdir()))
+    go_on = "go on with: minift search --resume out"
+    assert (code, err) == (130, f"\nminift: interrupted; out holds: {holds}; {go_on}\n")
     out = searched(capsys, "search", "--resume", "out")
     assert "goes on after step " in out
     assert loaded("out/metrics.json")["test"] == loaded("whole/metrics.json")["test"]

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from minift.cli.arguments import (
-    EXIT_FAILURE,
-    EXIT_INTERRUPTED,
     MistakeError,
     add_device,
     add_resume,
@@ -21,6 +18,7 @@ from minift.cli.arguments import (
     share,
     whole,
 )
+from minift.cli.stopping import carry_out
 
 STRATEGIES = ("full", "head", "gradual", "discriminative", "lora")
 SCHEDULES = ("linear", "cosine", "constant", "one_cycle", "slanted_triangular")
@@ -90,32 +88,18 @@ def add(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Fine-tune; Ctrl-C leaves whole files and says where."""
-    try:
+    """Fine-tune, or go on."""
+
+    def prepare() -> Any:
         job = job_of(options)
         plan = plan_of(options, job)
-    except (ValueError, RuntimeError, OSError) as error:
-        raise MistakeError(f"finetune: {error}") from None
-    if plan is None:
-        print(f"{options.resume} holds a finished run: its numbers are in metrics.json")
-        return 0
-    try:
+        return None if plan is None else (job, plan)
+
+    def run_job(prepared: Any) -> None:
+        job, plan = prepared
         job.run(plan, options.command)
-        return 0
-    except KeyboardInterrupt:
-        reason, code = "interrupted", EXIT_INTERRUPTED
-    except BrokenPipeError:
-        raise
-    except (OSError, RuntimeError) as error:  # a full disk, a rate that was too high
-        reason, code = f"finetune: {error}", EXIT_FAILURE
-    output = plan.options.output
-    written = ", ".join(sorted(path.name for path in output.iterdir())) or "nothing yet"
-    print(
-        f"\nminift: {reason}; {output} holds: {written}; go on with: minift finetune --resume "
-        f"{output}",
-        file=sys.stderr,
-    )
-    return code
+
+    return carry_out(options, prepare, run_job)
 
 
 def job_of(options: argparse.Namespace) -> Any:

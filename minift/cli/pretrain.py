@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import fields
 from typing import Any
 
 from minift.cli.arguments import (
-    EXIT_FAILURE,
-    EXIT_INTERRUPTED,
-    MistakeError,
     add_device,
     add_resume,
     check_resume_alone,
@@ -20,6 +16,7 @@ from minift.cli.arguments import (
     real,
     whole,
 )
+from minift.cli.stopping import carry_out
 
 OBJECTIVES = (
     "mlm", "nsp", "bert", "causal", "simcse", "autoencoder", "denoising", "vae", "gan", "simclr"
@@ -63,32 +60,16 @@ def add(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Pre-train, or go on; Ctrl-C leaves whole files and says how to go on."""
+    """Pre-train, or go on."""
     from minift.jobs import pretraining
 
-    try:
+    def prepare() -> Any:
         if options.resume is None:
-            plan: Any = pretraining.prepare(asked(options))
-        else:
-            check_resume_alone(options.command)
-            plan = pretraining.prepare_again(options.resume)
-    except (ValueError, RuntimeError, OSError) as error:
-        raise MistakeError(f"pretrain: {error}") from None
-    if plan is None:
-        print(f"{options.resume} holds a finished run: its numbers are in metrics.json")
-        return 0
-    try:
-        pretraining.run(plan, options.command)
-        return 0
-    except KeyboardInterrupt:
-        reason, code = "interrupted", EXIT_INTERRUPTED
-    except BrokenPipeError:
-        raise
-    except (OSError, RuntimeError) as error:  # a full disk, a rate that was too high
-        reason, code = f"pretrain: {error}", EXIT_FAILURE
-    output = plan.options.output
-    print(f"\nminift: {reason}; go on with: minift pretrain --resume {output}", file=sys.stderr)
-    return code
+            return pretraining.prepare(asked(options))
+        check_resume_alone(options.command)
+        return pretraining.prepare_again(options.resume)
+
+    return carry_out(options, prepare, lambda plan: pretraining.run(plan, options.command))
 
 
 def asked(options: argparse.Namespace) -> Any:

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
 from minift.cli.arguments import (
-    EXIT_FAILURE,
-    EXIT_INTERRUPTED,
-    MistakeError,
     add_device,
     add_resume,
     check_resume_alone,
@@ -20,6 +16,7 @@ from minift.cli.arguments import (
     whole,
 )
 from minift.cli.finetune import TASKS
+from minift.cli.stopping import carry_out
 
 METHODS = ("random", "grid", "halving")
 
@@ -75,28 +72,12 @@ def add(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Search; Ctrl-C leaves whole files and says how to go on."""
+    """Search, or go on."""
     from minift.jobs import searching
 
-    try:
-        plan = plan_of(options)
-    except (ValueError, RuntimeError, OSError) as error:
-        raise MistakeError(f"search: {error}") from None
-    if plan is None:
-        print(f"{options.resume} holds a finished search: its numbers are in metrics.json")
-        return 0
-    try:
-        searching.run(plan, options.command)
-        return 0
-    except KeyboardInterrupt:
-        reason, code = "interrupted", EXIT_INTERRUPTED
-    except BrokenPipeError:
-        raise
-    except (OSError, RuntimeError, ValueError) as error:
-        reason, code = f"search: {error}", EXIT_FAILURE
-    output = plan.options.base.output
-    print(f"\nminift: {reason}; go on with: minift search --resume {output}", file=sys.stderr)
-    return code
+    return carry_out(
+        options, lambda: plan_of(options), lambda plan: searching.run(plan, options.command)
+    )
 
 
 def plan_of(options: argparse.Namespace) -> Any:
