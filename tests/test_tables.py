@@ -109,6 +109,11 @@ def test_a_big_file_is_not_held_in_memory(tmp_path):
     assert peak < 1_000_000
 
 
+def test_a_text_may_be_as_long_as_a_book(tmp_path):
+    long = "one line of many\n" * 100_000
+    assert read_csv(written(tmp_path, f'text,label\n"{long}",1\n'))["text"] == [long]
+
+
 # ------------------------------------------------------------------------------ what is refused
 
 
@@ -132,7 +137,7 @@ def test_a_big_file_is_not_held_in_memory(tmp_path):
          "closed"),
         ('a,b\n"1"x,2\n', ", line 2: a field goes on after its closing double quote; within a "
          'field write "" for one'),
-        ('a,b\n"' + "x" * 132_000 + '",2\n', ", line 2: a field of more than 131,072 characters; "
+        ('a,b\n"' + "x" * 2**24 + 'x",2\n', ", line 2: a field of more than 16,777,216 characters; "
          "is a quote not closed?"),
         ("a,b\nx,1\ncafé,2\n".encode("latin-1"), ", line 3: byte 4 of the line (0xE9) is not "
          "UTF-8; save the file again as UTF-8"),

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 DELIMITERS = (",", ";", "\t", "|")
+LONGEST_FIELD = 2**24  # characters; a longer one is a quote that nobody closed
 _SNIFFED_ROWS = 100
 _BARE_RETURN = re.compile(r"(?<=\r)(?!\n|$)")  # old line ends, which Python's files would keep
 _SURROGATE = re.compile("[\ud800-\udfff]")  # half a character, which JSON can spell
@@ -223,6 +224,7 @@ def csv_records(lines: Iterator[Line], delimiter: str, source: str) -> Iterator[
             taken.append(line.number)
             yield line.text
 
+    csv.field_size_limit(LONGEST_FIELD)
     reader = csv.reader(texts(), delimiter=delimiter, strict=True)
     while True:
         taken.clear()
@@ -241,7 +243,7 @@ def csv_sentence(error: csv.Error) -> str:
     if "unexpected end" in reason:
         return "a field that opens here with a double quote is never closed"
     if "field larger" in reason:
-        return f"a field of more than {csv.field_size_limit():,} characters; is a quote not closed?"
+        return f"a field of more than {LONGEST_FIELD:,} characters; is a quote not closed?"
     if "expected after" in reason:
         return 'a field goes on after its closing double quote; within a field write "" for one'
     return reason
