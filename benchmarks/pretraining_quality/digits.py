@@ -96,7 +96,7 @@ def denoising(seed: int, pictures: Path | None) -> Values:
     model = Autoencoder(AutoencoderConfig(hidden_sizes=(512,), code_size=16))
     recipe = {"epochs": 150, "batch_size": 64, "lr": 2e-3, "weight_decay": 0.3}
     trained(model, Denoising(0.5), seed, TRAIN, **recipe)
-    codes = features_of(model, TRAIN), features_of(model, TEST)
+    codes = features_of(model.encode, TRAIN), features_of(model.encode, TEST)
     return {"probe with 5 labels a class, codes of 16": probe(*codes)}
 
 
@@ -122,7 +122,7 @@ def shifted_neighbours(model: SimCLR, train: Split, test: Split) -> tuple[float,
     shifted = SHIFT(test[0], np.random.default_rng(0))
     with no_grad():
         ends = [unit(model(images).numpy()) for images in (train[0], shifted)]
-    below = [unit(features_of(model, images)) for images in (train[0], shifted)]
+    below = [unit(features_of(model.encode, images)) for images in (train[0], shifted)]
     return (
         neighbours((ends[0], train[1]), (ends[1], test[1])),
         neighbours((below[0], train[1]), (below[1], test[1])),
@@ -181,7 +181,7 @@ def gan(seed: int, pictures: Path | None) -> Values:
     if pictures:
         image_grid(drawn[:64].reshape(4, 16, 1, 8, 8), pictures / "gan_samples.png")
     counts = np.bincount(verdict(drawn), minlength=10)
-    seen = features_of(model, TRAIN), features_of(model, TEST)
+    seen = features_of(model.encode, TRAIN), features_of(model.encode, TEST)
     return {
         "classes among 500 samples": float((counts > 0).sum()),
         "samples of the rarest class": float(counts.min()),

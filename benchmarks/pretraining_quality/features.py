@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,10 @@ from minift.probes import LinearProbe, NearestNeighbours, draw_per_class
 Split = tuple[np.ndarray, np.ndarray]  # images or features, labels
 
 
-def features_of(model: Any, images: np.ndarray) -> np.ndarray:
-    """What the encoder makes of images, a thousand at a time."""
+def features_of(encode: Callable[[np.ndarray], Any], images: np.ndarray) -> np.ndarray:
+    """What an encoder makes of images, a thousand at a time."""
     with no_grad():
-        parts = [model.encode(images[i : i + 1000]).numpy() for i in range(0, len(images), 1000)]
+        parts = [encode(images[i : i + 1000]).numpy() for i in range(0, len(images), 1000)]
     return np.concatenate(parts)
 
 
