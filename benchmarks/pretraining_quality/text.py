@@ -44,7 +44,7 @@ from minift.train import TrainConfig, Trainer
 
 TINY = SHIPPED["tiny"]
 LABELS = (8, 32)  # a class
-NSP_STEPS = 1000
+NSP_STEPS = 2500
 STRANGERS = {"other mails": "other-documents", "the same mail": "same-document"}
 
 
@@ -94,7 +94,7 @@ def nsp(seed: int, pictures: Path | None) -> Values:
     """
     manual_seed(seed)
     model = BertForPreTraining.from_pretrained(TINY)
-    config = TrainConfig(steps=NSP_STEPS, lr=5e-4, seed=seed, device="cpu")
+    config = TrainConfig(steps=NSP_STEPS, lr=1e-3, seed=seed, device="cpu")
     pairs = PairingCollator(mails(held=False), seed=seed)
     loader = DataLoader(mails(held=False), 32, shuffle=True, seed=seed, collate_fn=pairs)
     trainer = Trainer(model, loader, objective=NextSentence(), config=config)
