@@ -30,6 +30,22 @@ TESTS = {
     "8": [
         ("test_resume", "test_a_run_that_is_killed_at_random_moments_ends_with_the_same_weights"),
         ("test_resume", "test_on_every_device_a_resumed_run_is_the_uninterrupted_one"),
+        (
+            "test_resume",
+            "test_validation_batches_that_are_shuffled_come_in_the_order_of_the_uninterrupted_run",
+        ),
+        (
+            "test_resume",
+            "test_with_other_settings_a_resumed_run_is_the_uninterrupted_one_too",
+        ),
+        (
+            "test_finetune_resume",
+            "test_a_run_that_is_killed_again_and_again_ends_as_the_uninterrupted_one",
+        ),
+        (
+            "test_finetune_resume_options",
+            "test_a_run_in_pieces_leaves_what_the_whole_run_leaves",
+        ),
     ],
     "9": [
         (
