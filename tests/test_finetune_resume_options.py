@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 from finetune_cases import pretrained, run, sentences, write_table
+from pretrain_cases import npz
 
 from minift.jobs import finetuning
+from minift.jobs.image_finetuning import running
+from minift.models import Autoencoder, AutoencoderConfig
 from minift.train import Trainer
 
 pytestmark = pytest.mark.usefixtures("power_stays_on")
@@ -107,3 +110,23 @@ def test_a_run_in_pieces_leaves_what_the_whole_run_leaves(
     assert content("out") == content("whole")
     moved = content("out")[0]["moved_thresholds"]
     assert (moved is not None) == ("--move-threshold" in words)
+
+
+IMAGES = {
+    "focal, over-sampled, moved": "--loss focal --oversample --move-threshold",
+    "discriminative, l2-sp": "--strategy discriminative --schedule one_cycle --l2-sp 0.1",
+    "thawed at a stall": "--strategy gradual --unfreeze stall",
+    "head, weighed": "--strategy head --class-weight balanced",
+}
+
+
+@pytest.mark.parametrize("options", IMAGES.values(), ids=IMAGES)
+def test_on_images_too(capsys, monkeypatch, here, options):
+    config = AutoencoderConfig(image_size=6, hidden_sizes=(12, 8), code_size=2)
+    Autoencoder(config).save_pretrained(here / "model")
+    common = ["finetune", "--model", "model", "--data", npz(here / "i.npz", n=80), "--lr", "1e-2",
+              "--epochs", "4", "--batch-size", "16", "--device", "cpu",
+              *options.split()]  # fmt: skip
+    assert run(capsys, *common, "--output", "whole", *SELDOM)[0] == 0
+    in_pieces(monkeypatch, capsys, running, [*common, "--output", "out", *OFTEN])
+    assert content("out") == content("whole")

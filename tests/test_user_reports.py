@@ -79,6 +79,10 @@ TESTS = {
             "test_finetune_strategies",
             "test_the_remedies_are_named_and_the_rare_class_has_its_curve",
         ),
+        (
+            "test_finetune_images",
+            "test_the_remedies_are_named_and_the_rare_class_has_its_curve",
+        ),
         ("test_objectives", "test_classification_weighs_and_smooths_as_written_out"),
         (
             "test_objectives",
@@ -102,6 +106,7 @@ TESTS = {
     "19": [
         ("test_forgetting", "test_every_report_has_the_source_loss_before_and_after"),
         ("test_forgetting", "test_a_report_says_why_there_is_none"),
+        ("test_finetune_images", "test_every_report_has_the_source_loss_before_and_after"),
     ],
     "adapter": [("test_lora", "test_an_adapter_without_its_head_is_refused")],
 }
