@@ -112,6 +112,20 @@ def test_a_moved_threshold_is_a_part_of_the_model(capsys, tmp_path, folder):
 # --------------------------------------------------------------------------- what moves, and how
 
 
+def test_accumulated_batches_make_the_step_of_the_large_one(capsys, tmp_path, folder):
+    """Classes weigh differently, so that a mean of the batches' means would be another number."""
+    ends = {}
+    for size, batches in ((32, 1), (8, 4)):
+        sizes = ("--batch-size", str(size), "--accumulate", str(batches))
+        output = tmp_path / str(size)
+        out, _ = finetuned(capsys, folder, output, *sizes, "--class-weight", "balanced")
+        assert ("4 batches a step" in out) == (batches == 4)
+        ends[size] = weights(output), len(steps_of(output))
+    assert ends[8][1] == ends[32][1]
+    for name, weight in ends[32][0].items():
+        np.testing.assert_allclose(ends[8][0][name], weight, atol=2e-6)
+
+
 def test_what_is_frozen_is_proved(capsys, tmp_path, folder):
     out, metrics = finetuned(capsys, folder, tmp_path / "head", "--strategy", "head")
     before, after = weights(folder / "autoencoder"), weights(tmp_path / "head")

@@ -23,6 +23,7 @@ TEXTS = {
     "lora, one cycle": "--strategy lora --schedule one_cycle",
     "lora, over-sampled, moved": "--strategy lora --oversample --move-threshold",
     "discriminative, one cycle": "--strategy discriminative --schedule one_cycle",
+    "accumulated": "--accumulate 3 --class-weight balanced --epochs 8",
     "weighed, focal, moved": "--class-weight balanced --loss focal --move-threshold",
     "features, over-sampled": "--strategy head --oversample --feature-cache cache",
     "thawed at a stall": "--strategy gradual --unfreeze stall --schedule slanted_triangular",
@@ -116,7 +117,7 @@ IMAGES = {
     "focal, over-sampled, moved": "--loss focal --oversample --move-threshold",
     "discriminative, l2-sp": "--strategy discriminative --schedule one_cycle --l2-sp 0.1",
     "thawed at a stall": "--strategy gradual --unfreeze stall",
-    "head, weighed": "--strategy head --class-weight balanced",
+    "head, accumulated": "--strategy head --class-weight balanced --accumulate 2 --epochs 8",
 }
 
 

@@ -92,6 +92,7 @@ TESTS = {
     "16": [
         ("test_accumulation", "test_the_step_is_that_of_the_large_batch"),
         ("test_l2_sp", "test_accumulated_batches_are_pulled_once"),
+        ("test_finetune_images", "test_accumulated_batches_make_the_step_of_the_large_one"),
     ],
     "17": [
         ("test_extremes", "test_if_all_targets_are_ignored_loss_and_gradient_are_zero"),

@@ -23,6 +23,7 @@ class TrainingOptions:
     strategy: str = "full"
     epochs: int | None = None
     batch_size: int | None = None
+    accumulate: int = 1  # batches that make up a step
     lr: float | None = None
     val_split: float = 0.1
     test_split: float = 0.1
@@ -45,6 +46,8 @@ def check_training(options: TrainingOptions) -> None:
     check_choice("strategy", options.strategy, STRATEGIES)
     check_choice("schedule", options.schedule, tuple(SCHEDULES))
     check_choice("unfreeze", options.unfreeze, UNFREEZING)
+    if options.accumulate < 1:
+        raise ValueError(f"accumulate must be 1 batch a step or more, got {options.accumulate}")
     if options.l2_sp is not None and options.strategy in FROZEN_BODY:
         raise ValueError(
             f"--l2-sp pulls the body back, which --strategy {options.strategy} never moves; leave "

@@ -148,6 +148,7 @@ def read(options: Options, parts: Parts | None = None) -> Plan:
         options.epochs,
         options.batch_size,
         options.unfreeze,
+        options.accumulate,
     )
     lengths = classifier.lengths(examples.texts, examples.pairs)
     return Plan(options, examples, targets, parts, classifier, kept_head, recipe, device, lengths)

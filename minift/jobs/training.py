@@ -154,6 +154,7 @@ def config_of(options: TrainingOptions, recipe: Recipe, device: str) -> TrainCon
         epochs=recipe.epochs,
         batch_size=recipe.batch_size,
         lr=recipe.lr,
+        accumulate=options.accumulate,
         schedule=schedule,
         warmup=warmup,
         seed=options.seed,

@@ -49,10 +49,16 @@ def announce(plan: Plan) -> list[str]:
     lines.append(f"{plan.options.model}: {describe_loading(plan.classifier.model, plan.kept_head)}")
     lines.append(
         f"strategy {recipe.strategy}, at most {count(recipe.epochs, 'epoch')}, learning rate "
-        f"{recipe.lr:.2g}, about {recipe.batch_size} texts a batch, on {plan.device}"
+        f"{recipe.lr:.2g}, about {recipe.batch_size} texts a batch{a_step(plan.options)}, on "
+        f"{plan.device}"
     )
     lines += [f"  {line}" for line in [*remedies(plan.options), *about_pooling(plan)]]
     return lines
+
+
+def a_step(options: TrainingOptions) -> str:
+    """How many batches make up a step, if it is not one."""
+    return f", {options.accumulate} batches a step" if options.accumulate > 1 else ""
 
 
 def about_pooling(plan: Plan) -> list[str]:

@@ -116,6 +116,7 @@ def read(options: Options) -> Plan:
         options.epochs,
         options.batch_size,
         options.unfreeze,
+        options.accumulate,
     )
     return Plan(options, images, targets, parts, task, model.to(device), kept_head, recipe, device)
 
