@@ -241,3 +241,11 @@ def test_words_that_do_not_fit_are_refused(capsys, tmp_path, folder, options, se
     said = mistake(capsys, *words(folder, tmp_path / "out", *options.split()))
     assert said == f"finetune: {sentence}"
     assert not (tmp_path / "out").exists()
+
+
+def test_a_step_of_no_batch_is_refused(tmp_path, folder):
+    options = image_finetuning.Options(
+        model=folder / "vae", data=str(folder / "uneven.npz"), output=tmp_path / "out", accumulate=0
+    )
+    with pytest.raises(ValueError, match="accumulate must be 1 batch a step or more, got 0"):
+        image_finetuning.prepare(options)
