@@ -21,7 +21,6 @@
 # So this lesson has two halves. What shall we propose? And whom may we believe?
 
 # %%
-import itertools
 import math
 
 import numpy as np
@@ -74,20 +73,19 @@ def objective(settings, budget, seed):
 # two, and nine of ten draws are above 0.1: the small rates are hardly ever tried. But the step from
 # 0.001 to 0.01 matters as much as the step from 0.1 to 1. So let the *logarithm* be uniform:
 #
-# $$u \sim \text{Uniform}(\log a, \log b), \qquad \text{rate} = \exp(u).$$
+# $$u \sim \text{Uniform}(0, 1), \qquad \text{rate} = \exp(\log a + u \, (\log b - \log a)).$$
 #
 # Now each power of ten gets the same share of the draws.
 
 # %%
 
 
-def log_uniform(low, high, rng):
-    return math.exp(rng.uniform(math.log(low), math.log(high)))
+def log_uniform(low, high, u):
+    return math.exp(math.log(low) + u * (math.log(high) - math.log(low)))
 
 
-rng = np.random.default_rng(0)
-linear = rng.uniform(1e-4, 1, size=10_000)
-logarithmic = np.array([log_uniform(1e-4, 1, rng) for _ in range(10_000)])
+draw = np.random.default_rng(0).random(10_000)  # from 0 to 1
+linear, logarithmic = 1e-4 + (1 - 1e-4) * draw, [log_uniform(1e-4, 1, u) for u in draw]
 for name, values in (("uniform", linear), ("log-uniform", logarithmic)):
     shares = np.histogram(values, bins=[1e-4, 1e-3, 1e-2, 1e-1, 1])[0] / len(values)
     print(f"{name:<12} share of each power of ten: {np.round(shares, 3)}")
@@ -99,6 +97,11 @@ for name, values in (("uniform", linear), ("log-uniform", logarithmic)):
 # anew for every trial. It sounds careless, and is not. Usually few settings matter. If only the
 # rate mattered, the 64 trials of the grid would try 8 rates, each of them 8 times. 16 random trials
 # try 16 rates.
+#
+# Only, chance lumps. Cut the range into 16 equal parts: 16 draws leave (1 − 1/16)¹⁶, more than a
+# third, of them empty. So a draw goes where none has been. The first two lie in different halves of
+# the range, the first four in different quarters, and so on. For rate and width that is done
+# separately: which rate meets which width stays chance. It is called a *Latin hypercube*.
 
 # %%
 space = {"lr": search.log_uniform(1e-4, 1), "hidden": search.integer(8, 128)}
@@ -107,15 +110,23 @@ space = {"lr": search.log_uniform(1e-4, 1), "hidden": search.integer(8, 128)}
 def grid(points):
     rates = np.geomspace(1e-4, 1, points).tolist()  # equal factors, not equal steps
     widths = np.linspace(8, 128, points).round().astype(int).tolist()
-    return [{"lr": lr, "hidden": h} for lr, h in itertools.product(rates, widths)]
+    return [{"lr": lr, "hidden": h} for lr in rates for h in widths]
+
+
+def stratified(number, rng):
+    """Of the first 1, 2, 4, 8, ... numbers one lies in each of as many equal parts of 0 to 1."""
+    drawn = [rng.random()]
+    while len(drawn) < number:
+        parts = 2 * len(drawn)
+        empty = sorted(set(range(parts)) - {int(parts * x) for x in drawn})
+        drawn += [(part + rng.random()) / parts for part in rng.permutation(empty)]
+    return drawn[:number]
 
 
 def draws(number, seed):
-    rng = np.random.default_rng(seed)
-    return [
-        {"lr": log_uniform(1e-4, 1, rng), "hidden": int(rng.integers(8, 129))}
-        for _ in range(number)
-    ]
+    rates, widths = (stratified(number, np.random.default_rng([seed, i])) for i in (0, 1))
+    found = zip([log_uniform(1e-4, 1, u) for u in rates], [8 + int(121 * u) for u in widths])
+    return [{"lr": lr, "hidden": hidden} for lr, hidden in found]
 
 
 EPOCHS = 9
@@ -163,8 +174,7 @@ for seed in range(5):
     if seed == 0:
         surface, drawn = np.reshape([trial.score for trial in whole.trials], (8, 8)), few
     for name, result in zip(found, (whole, few, library_halving(seed))):
-        winner = trained(result.best.settings, EPOCHS, seed)
-        found[name].append(accuracy(winner, *test))
+        found[name].append(accuracy(trained(result.best.settings, EPOCHS, seed), *test))
 for (name, reached), epochs in zip(found.items(), (64 * 9, 16 * 9, 27 + 9 * 3 + 3 * 9)):
     print(f"{name:<19} {epochs:>3} epochs in all, test accuracy {np.mean(reached):.3f}")
 by_grid, by_chance, by_halving = found.values()
@@ -201,8 +211,7 @@ def nearest_mean(train, held, settings, seed):
 
 def folds(x, y, k):
     """k times (training part, held-out part), each part as (x, y)."""
-    parts = mf.data.k_folds(len(y), k, seed=0, stratify=y)
-    return [((x[t], y[t]), (x[h], y[h])) for t, h in parts]
+    return [((x[t], y[t]), (x[h], y[h])) for t, h in mf.data.k_folds(len(y), k, stratify=y)]
 
 
 def validated(candidates, x, y, k):
@@ -260,8 +269,7 @@ for seed in range(20):
     for i, count in enumerate(COUNTS):
         plain_scores[seed, i] = max(single[:count])
         nested_scores[seed, i] = nested(candidates[:count], x, y)
-for i, count in enumerate(COUNTS):
-    plain, fair = plain_scores[:, i].mean(), nested_scores[:, i].mean()
+for count, plain, fair in zip(COUNTS, plain_scores.mean(axis=0), nested_scores.mean(axis=0)):
     print(f"best of {count:>2} candidates: plain {plain:.3f}, nested {fair:.3f}, truth 0.500")
 
 # %% [markdown]

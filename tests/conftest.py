@@ -63,6 +63,12 @@ def device(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.fixture
+def power_stays_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing waits for the disk: only a power cut could tell, and tests that save are faster."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
+@pytest.fixture
 def pretended_gpu() -> Iterator[None]:
     """For tests of the pretended GPU itself."""
     if not PRETENDED:

@@ -1,13 +1,17 @@
-"""A small run in a process of its own, to be killed: `python interrupted.py FOLDER [POINT]`.
+"""A small run in a process of its own, to be killed; `python interrupted.py` starts such processes.
 
-It starts, or goes on if there is a checkpoint, prints "running" at its first step and the SHA-256
-of its weights and of its history at the end. With POINT = n it is killed (-9) at the n-th call that
-touches the disk while a checkpoint is written. It has all that a run can forget: dropout, shuffled
-data, masks drawn by a generator of their own, gradual unfreezing, a schedule, the best evaluation.
+A run starts, or goes on if there is a checkpoint, and at its end writes the SHA-256 of its weights
+and of its history to the file "digest". It has all that a run can forget: dropout, shuffled data,
+masks drawn by a generator of their own, gradual unfreezing, a schedule, the best evaluation, an
+average of the weights.
+
+Most of the time of a small run goes by until Python has imported everything. So the runs are forks
+of a process that has: a kill costs a fraction of a second (`nursery`).
 """
 
 import hashlib
 import json
+import multiprocessing
 import os
 import signal
 import sys
@@ -21,7 +25,7 @@ from minift.data import ArrayDataset, DataLoader
 from minift.finetune import gradual_unfreezing
 from minift.nn import Module
 from minift.tensor import Tensor
-from minift.train import Callback, Checkpoint, JsonLog, TrainConfig, Trainer, adamw
+from minift.train import AverageWeights, Checkpoint, JsonLog, TrainConfig, Trainer, adamw
 
 
 class Net(Module):
@@ -60,27 +64,6 @@ class Noise:
         self.rng.bit_generator.state = state["rng"]
 
 
-class Average(Callback):
-    """A callback whose state is an array."""
-
-    def __init__(self):
-        self.mean = np.zeros((2, 6))
-
-    def on_step_end(self, trainer):
-        self.mean = 0.9 * self.mean + 0.1 * trainer.model.head.weight.numpy()
-
-    def on_fit_end(self, trainer):
-        if trainer.step == trainer.total_steps:
-            average = {"head.weight": np.float32(self.mean)}
-            trainer.model.load_state_dict(average, strict=False)
-
-    def state_dict(self):
-        return {"mean": self.mean}
-
-    def load_state_dict(self, state):
-        self.mean = state["mean"]
-
-
 def build(folder, device="cpu", every=3, epochs=6, **settings):
     """The run: 48 steps in 6 epochs, one layer more unfrozen every second epoch."""
     manual_seed(4)
@@ -95,7 +78,7 @@ def build(folder, device="cpu", every=3, epochs=6, **settings):
         model, loader, ArrayDataset(x=x[:20], labels=np.arange(20) % 2),
         objective=objective, optimizer=adamw(strategy.param_groups, 0.02, 0.01),
         config=TrainConfig(epochs=epochs, device=device, evaluate_every=5, **settings),
-        callbacks=[*strategy.callbacks, Checkpoint(folder, every), log, Average()],
+        callbacks=[*strategy.callbacks, Checkpoint(folder, every), log, AverageWeights(0.9)],
     )  # fmt: skip
 
 
@@ -114,9 +97,8 @@ def die_at(point):
     def counted(original):
         def call(*arguments, **settings):
             if next(calls, point) == point:
-                os.kill(
-                    os.getpid(), getattr(signal, "SIGKILL", 15)
-                )  # Windows ends it at once by any
+                # Windows ends it at once by any signal
+                os.kill(os.getpid(), getattr(signal, "SIGKILL", 15))
             return original(*arguments, **settings)
 
         return call
@@ -135,27 +117,39 @@ def counted_pieces(original, call):
     return pieces
 
 
-class Say(Callback):
-    """Tells who waits with a kill that the run goes."""
-
-    _said = False
-
-    def on_step_end(self, trainer):
-        if not self._said:
-            print("running", flush=True)
-        self._said = True
-
-
 def main(folder, point=0):
+    """Start, or go on.
+
+    With `point` = n it is killed (-9) at the n-th call that touches the disk while a checkpoint is
+    written. Otherwise it does not wait for the disk: kill -9 takes nothing from the system's cache.
+    """
     trainer = build(folder)
-    trainer.callbacks.append(Say())
     if checkpoint.checkpoints_in(Path(folder) / "checkpoints"):
         trainer.resume(folder)
     if point:
         die_at(point)
+    else:
+        os.fsync = lambda descriptor: None
     trainer.fit()
-    print(digest(trainer), flush=True)
+    (Path(folder) / "digest").write_text(digest(trainer), encoding="utf-8")
+
+
+def nursery():
+    """A run for each line [FOLDER, SECONDS, POINT] of the input; its exit code goes to the output.
+
+    It is killed (-9) after so many seconds if it still lives; null: never.
+    """
+    forks = "fork" in multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("fork" if forks else "spawn")
+    for line in sys.stdin:
+        folder, seconds, point = json.loads(line)
+        run = context.Process(target=main, args=(folder, point))
+        run.start()
+        run.join(seconds)
+        run.kill()
+        run.join()
+        print(run.exitcode, flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], *map(int, sys.argv[2:]))
+    nursery()

@@ -18,6 +18,7 @@ from minift.jobs import finetuning
 from minift.train import Trainer
 from minift.train.records import read_records
 
+pytestmark = pytest.mark.usefixtures("power_stays_on")
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
 MINIFT = [sys.executable, "-m", "minift"]
 ALWAYS = ("--checkpoint-minutes", "0")  # a checkpoint after every step

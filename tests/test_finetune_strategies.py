@@ -296,8 +296,8 @@ def test_a_cache_for_a_body_that_moves_is_refused(capsys, tmp_path, model, table
 
 @pytest.mark.parametrize(
     "option",
-    [["--loss", "focal"], ["--oversample"], ["--move-threshold"], ["--pooling", "mean"],
-     ["--feature-cache", "cache"], ["--l2-sp", "0.1"]],
+    [["--pooling", "mean"], ["--feature-cache", "cache"], ["--task", "regression"],
+     ["--max-length", "9"], ["--text-pair", "b"], ["--text", "a"], ["--label", "y"]],
 )  # fmt: skip
 def test_what_only_texts_have_is_refused_for_images(capsys, tmp_path, model, option):
     np.savez(tmp_path / "images.npz", images=np.zeros((4, 8, 8), np.uint8), labels=[0, 1, 0, 1])

@@ -4,6 +4,7 @@ The threads whose bugs are tested here: nanoGPT #467, transformers #11323 and #1
 #17543 (resumed is not uninterrupted), Lightning #21901 (frozen again after a resume).
 """
 
+import json
 import os
 import random as dice
 import subprocess
@@ -18,29 +19,53 @@ import pytest
 from minift import checkpoint, nn
 from minift.backend import random
 from minift.data import ArrayDataset, DataLoader
+from minift.optim import schedules
 from minift.tensor import Tensor
 from minift.train import Callback, Checkpoint, TrainConfig, Trainer
 
-SCRIPT = [sys.executable, interrupted.__file__]
+pytestmark = pytest.mark.usefixtures("power_stays_on")
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+KILLS = int(os.environ.get("MINIFT_KILLS", "50"))
 
 
-def finished(folder):
-    """Run, or go on, to the end: the digest of weights and history."""
-    done = subprocess.run(
-        [*SCRIPT, str(folder)], capture_output=True, text=True, check=True, env=ENVIRONMENT
-    )
-    return done.stdout.split()[-1]
+class Nursery:
+    """Runs in processes of their own; see `interrupted.nursery`."""
+
+    def __init__(self):
+        self.process = subprocess.Popen(
+            [sys.executable, interrupted.__file__],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT,
+        )  # fmt: skip
+
+    def killed(self, folder, seconds, point=0):
+        """Start or go on, and kill -9 after so many seconds. Whether it was killed in time."""
+        print(json.dumps([str(folder), seconds, point]), file=self.process.stdin, flush=True)
+        code = int(self.process.stdout.readline())
+        assert code != 1, "the run broke off by itself; its traceback stands above"
+        return code != 0
+
+    def finished(self, folder):
+        """Start or go on, to the end: the digest of weights and history."""
+        assert not self.killed(folder, seconds=None)
+        return (folder / "digest").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory):
-    """(digest, seconds of its training) of the run that nobody disturbs."""
+def nursery():
+    made = Nursery()
+    with made.process:
+        yield made
+        made.process.stdin.close()
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory, nursery):
+    """(digest, seconds, log) of the run that nobody disturbs."""
     folder = tmp_path_factory.mktemp("whole")
-    started = time.perf_counter()
     digest = interrupted.digest(fitted(interrupted.build(folder)))
+    started = time.perf_counter()
+    assert nursery.finished(folder / "again") == digest  # in another process, too
     seconds = time.perf_counter() - started
-    assert finished(folder / "again") == digest  # in another process, too
     return digest, seconds, (folder / "train.jsonl").read_text()
 
 
@@ -52,46 +77,32 @@ def fitted(trainer):
 # ------------------------------------------------------------------------------------------ kill -9
 
 
-def killed_after(folder, seconds):
-    """Start or go on, and kill -9 that long after the first step. Returns what it had printed."""
-    command = [*SCRIPT, str(folder)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT) as run:
-        first = run.stdout.readline()
-        time.sleep(seconds)
-        run.kill()
-        return (first + run.stdout.read()).split()
-
-
-def kills(folder, number, uninterrupted, seed):
-    """Kill a run at random moments until `number` kills have hit it; then let it finish."""
+def test_a_run_that_is_killed_at_random_moments_ends_with_the_same_weights(
+    tmp_path, nursery, uninterrupted
+):
+    """Up to three kills a run: of its start, of going on, of steps, of writing a checkpoint."""
     expected, seconds, log = uninterrupted
-    rng, hits, runs = dice.Random(seed), 0, 0
-    while hits < number:
-        folder_of_run = folder / f"run-{runs}"
-        for _ in range(3):  # kills of one run
-            said = killed_after(folder_of_run, rng.uniform(0, seconds))
-            hits += expected not in said
-            if expected in said or hits == number:
+    rng, kills, runs = dice.Random(1), 0, 0
+    while kills < KILLS:
+        folder = tmp_path / f"run-{runs}"
+        for _ in range(3):
+            killed = nursery.killed(folder, rng.uniform(0, seconds))
+            kills += killed
+            if not killed or kills == KILLS:
                 break
-        assert finished(folder_of_run) == expected, f"run {runs} after {hits} kills"
-        assert (folder_of_run / "train.jsonl").read_text() == log
+        assert nursery.finished(folder) == expected, f"run {runs} after {kills} kills"
+        assert (folder / "train.jsonl").read_text() == log
         runs += 1
-
-
-def test_a_run_that_is_killed_at_random_moments_ends_with_the_same_weights(tmp_path, uninterrupted):
-    kills(tmp_path, int(os.environ.get("MINIFT_KILLS", "6")), uninterrupted, seed=1)
 
 
 @pytest.mark.parametrize("point", [1, 2, 4, 6, 9, 14, 27, 51, 90])
 def test_a_run_that_is_killed_while_it_writes_a_checkpoint_loses_nothing_else(
-    tmp_path, uninterrupted, point
+    tmp_path, nursery, uninterrupted, point
 ):
-    command = [*SCRIPT, str(tmp_path), str(point)]
-    killed = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT)
-    assert killed.returncode != 0
+    assert nursery.killed(tmp_path, None, point)
     left = tmp_path / "checkpoints"
     assert all(checkpoint.load(path) for path in checkpoint.checkpoints_in(left).values())
-    assert finished(tmp_path) == uninterrupted[0]
+    assert nursery.finished(tmp_path) == uninterrupted[0]
     assert not list(left.glob(".part-*"))
 
 
@@ -135,6 +146,19 @@ def test_a_run_that_ends_at_any_step_goes_on_bit_for_bit_across_every_unfreezing
         assert trainer.step == step - 1
         assert interrupted.digest(fitted(trainer)) == uninterrupted[0]
         assert (folder / "train.jsonl").read_text() == uninterrupted[2]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"accumulate": 3}, {"schedule": schedules.one_cycle, "warmup": 0.3}, {"max_grad_norm": None}],
+)
+def test_with_other_settings_a_resumed_run_is_the_uninterrupted_one_too(tmp_path, settings):
+    """Three batches a step: an epoch of 8 has steps of 3, 3 and 2."""
+    whole = interrupted.digest(fitted(interrupted.build(tmp_path / "whole", **settings)))
+    for step in (2, 8, 17):
+        crashed(tmp_path / str(step), step, **settings)
+        trainer = resumed(tmp_path / str(step), **settings)
+        assert interrupted.digest(fitted(trainer)) == whole
 
 
 def test_validation_batches_that_are_shuffled_come_in_the_order_of_the_uninterrupted_run(tmp_path):
@@ -298,6 +322,7 @@ def test_a_new_run_in_the_folder_of_an_old_one_is_refused(tmp_path):
         ({"epochs": 7}, "because epochs was 6 and is 7; make the Trainer as it was, or start"),
         ({"seed": 1}, "because seed was 0 and is 1"),
         ({"accumulate": 2}, "because accumulate was 1 and is 2"),
+        ({"schedule": schedules.cosine}, "because schedule was linear and is cosine"),
     ],
 )
 def test_a_run_goes_on_only_as_it_was(tmp_path, change, message):

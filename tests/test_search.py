@@ -59,6 +59,35 @@ def test_draws_fill_their_ranges_and_depend_on_the_seed_alone():
     assert draws(SPACE, 3, seed=5) != draws(SPACE, 3, seed=6)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_of_16_draws_one_lies_in_each_sixteenth_of_every_range(seed):
+    """Independent draws leave a third of them empty. So it is at 1, 2, 4, 8, ... draws."""
+    space = {"lr": log_uniform(1e-4, 1), "u": uniform(-1, 1), "n": integer(1, 8), "k": ["a", "b"]}
+    for number in (1, 2, 4, 16, 64):
+        found = draws(space, number, seed)
+        shares = {
+            "lr": [1 + math.log10(one["lr"]) / 4 for one in found],
+            "u": [(one["u"] + 1) / 2 for one in found],
+        }
+        for values in shares.values():
+            assert sorted(int(number * share) for share in values) == list(range(number))
+    counts = np.unique([one["n"] for one in draws(space, 16, seed)], return_counts=True)
+    assert counts[0].tolist() == [*range(1, 9)]
+    assert set(counts[1].tolist()) == {2}
+    assert sum(one["k"] == "a" for one in draws(space, 16, seed)) == 8
+
+
+def test_each_draw_is_uniform_and_none_tells_of_another_setting():
+    space = {"x": uniform(0, 1), "y": uniform(0, 1)}
+    found = [[(one["x"], one["y"]) for one in draws(space, 6, seed)] for seed in range(2000)]
+    drawn = np.array(found)  # (seeds, draws, settings)
+    deciles = [np.histogram(column, 10, (0, 1))[0] for column in drawn.reshape(2000, -1).T]
+    assert np.min(deciles) > 150  # of 200; the standard deviation is 13
+    assert np.max(deciles) < 250
+    for draw in range(6):
+        assert abs(np.corrcoef(drawn[:, draw].T)[0, 1]) < 0.08  # 3.5 standard errors
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

@@ -30,6 +30,22 @@ TESTS = {
     "8": [
         ("test_resume", "test_a_run_that_is_killed_at_random_moments_ends_with_the_same_weights"),
         ("test_resume", "test_on_every_device_a_resumed_run_is_the_uninterrupted_one"),
+        (
+            "test_resume",
+            "test_validation_batches_that_are_shuffled_come_in_the_order_of_the_uninterrupted_run",
+        ),
+        (
+            "test_resume",
+            "test_with_other_settings_a_resumed_run_is_the_uninterrupted_one_too",
+        ),
+        (
+            "test_finetune_resume",
+            "test_a_run_that_is_killed_again_and_again_ends_as_the_uninterrupted_one",
+        ),
+        (
+            "test_finetune_resume_options",
+            "test_a_run_in_pieces_leaves_what_the_whole_run_leaves",
+        ),
     ],
     "9": [
         (
@@ -63,6 +79,10 @@ TESTS = {
             "test_finetune_strategies",
             "test_the_remedies_are_named_and_the_rare_class_has_its_curve",
         ),
+        (
+            "test_finetune_images",
+            "test_the_remedies_are_named_and_the_rare_class_has_its_curve",
+        ),
         ("test_objectives", "test_classification_weighs_and_smooths_as_written_out"),
         (
             "test_objectives",
@@ -72,6 +92,7 @@ TESTS = {
     "16": [
         ("test_accumulation", "test_the_step_is_that_of_the_large_batch"),
         ("test_l2_sp", "test_accumulated_batches_are_pulled_once"),
+        ("test_finetune_images", "test_accumulated_batches_make_the_step_of_the_large_one"),
     ],
     "17": [
         ("test_extremes", "test_if_all_targets_are_ignored_loss_and_gradient_are_zero"),
@@ -86,6 +107,7 @@ TESTS = {
     "19": [
         ("test_forgetting", "test_every_report_has_the_source_loss_before_and_after"),
         ("test_forgetting", "test_a_report_says_why_there_is_none"),
+        ("test_finetune_images", "test_every_report_has_the_source_loss_before_and_after"),
     ],
     "adapter": [("test_lora", "test_an_adapter_without_its_head_is_refused")],
 }

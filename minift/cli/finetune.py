@@ -58,6 +58,9 @@ def add(commands: Any) -> None:
     )
     option("--epochs", type=count, metavar="N", help="passes over the rows (more for few rows)")
     option("--batch-size", type=count, metavar="N", help="texts of average length a batch (32)")
+    option("--accumulate", type=count, default=1, metavar="N",
+           help="a step takes N batches and is that of one as large, in the memory of one (1)",
+           )  # fmt: skip
     option("--lr", type=positive, metavar="X", help="peak learning rate (by strategy and model)")
     option("--max-length", type=count, metavar="N", help="cut texts at N tokens (256)")
     option("--val-split", type=share, default=0.1, metavar="X",
@@ -115,58 +118,40 @@ def job_of(options: argparse.Namespace) -> Any:
 
 def plan_of(options: argparse.Namespace, job: Any) -> Any:
     """The plan of a new run or of the one that goes on; None if that one is finished."""
-    from minift.jobs import finetuning, image_finetuning
+    from minift.jobs import image_finetuning
 
     if options.resume is not None:
         check_resume_alone(options.command)
         return job.prepare_again(options.resume)
     if job is image_finetuning:
         check_for_images(options)
-        names = (field.name for field in fields(job.Options) if field.name != "balanced")
-        said = {name: getattr(options, name) for name in names}
-        return job.prepare(job.Options(**said, balanced=options.class_weight == "balanced"))
+    else:
+        check_for_texts(options)
+    return job.prepare(job.Options(**told(options, job.Options)))
+
+
+def told(options: argparse.Namespace, kind: type[Any]) -> dict[str, Any]:
+    """What was said, in the names of a job's options."""
+    said = {
+        **vars(options),
+        "balanced": options.class_weight == "balanced",
+        "focal": options.loss == "focal",
+    }
+    return {field.name: said[field.name] for field in fields(kind)}
+
+
+def check_for_texts(options: argparse.Namespace) -> None:
+    """Raise MistakeError if a column is not named."""
     for name in ("text", "label"):
         if getattr(options, name) is None:
             raise MistakeError(f"--{name} COLUMN is required (see minift finetune --help)")
-    return finetuning.prepare(
-        finetuning.Options(
-            data=options.data,
-            text=options.text,
-            label=options.label,
-            model=options.model,
-            output=options.output,
-            text_pair=options.text_pair,
-            strategy=options.strategy,
-            task=options.task,
-            epochs=options.epochs,
-            batch_size=options.batch_size,
-            lr=options.lr,
-            max_length=options.max_length,
-            val_split=options.val_split,
-            test_split=options.test_split,
-            balanced=options.class_weight == "balanced",
-            focal=options.loss == "focal",
-            oversample=options.oversample,
-            move_threshold=options.move_threshold,
-            pooling=options.pooling,
-            feature_cache=options.feature_cache,
-            l2_sp=options.l2_sp,
-            schedule=options.schedule,
-            unfreeze=options.unfreeze,
-            seed=options.seed,
-            device=options.device,
-            checkpoint_minutes=options.checkpoint_minutes,
-            overwrite=options.overwrite,
-        )
-    )
 
 
 def check_for_images(options: argparse.Namespace) -> None:
     """Raise ValueError for an option that only texts have."""
     usual = {
         "text": None, "label": None, "text_pair": None, "max_length": None, "task": TASKS[0],
-        "unfreeze": UNFREEZING[0], "l2_sp": None, "loss": "plain", "oversample": False,
-        "move_threshold": False, "pooling": None, "feature_cache": None,
+        "pooling": None, "feature_cache": None,
     }  # fmt: skip
     for name, value in usual.items():
         if getattr(options, name) != value:

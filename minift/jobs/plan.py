@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,11 @@ from minift.jobs import folder as run_folder
 from minift.jobs import resuming
 from minift.jobs.classifiers import Classifier, open_for_training
 from minift.jobs.examples import Examples, read_examples
+from minift.jobs.options import TrainingOptions, check_choice, check_known, check_training
 from minift.jobs.parts import Parts, split
-from minift.jobs.recipe import (
-    FROZEN_BODY,
-    SCHEDULES,
-    STRATEGIES,
-    UNFREEZING,
-    Recipe,
-    choose_recipe,
-)
-from minift.jobs.tasks import TASKS, ClassificationTask, RegressionTask, Task
+from minift.jobs.recipe import Recipe, choose_recipe
+from minift.jobs.remedies import check_remedies, rows_an_epoch
+from minift.jobs.tasks import TASKS
 from minift.models import BertForSequenceClassification
 from minift.train import choose_device
 
@@ -34,37 +29,18 @@ POOLING = ("cls", "mean")
 MAX_LENGTH = 256  # tokens, where the user names no limit and the model reads as many
 
 
-@dataclass(frozen=True)
-class Options:
-    """What a user can say; None is decided by the data and the model (`recipe.py`)."""
+@dataclass(frozen=True, kw_only=True)
+class Options(TrainingOptions):
+    """What a user can say of texts."""
 
     data: str | Path | Table
     text: str
     label: str
-    model: str | Path
-    output: Path
     text_pair: str | None = None
-    strategy: str = "full"
     task: str = "classification"
-    epochs: int | None = None
-    batch_size: int | None = None
-    lr: float | None = None
     max_length: int | None = None
-    val_split: float = 0.1
-    test_split: float = 0.1
-    balanced: bool = False
-    focal: bool = False
-    oversample: bool = False
-    move_threshold: bool = False
     pooling: str | None = None
     feature_cache: str | None = None
-    l2_sp: float | None = None
-    schedule: str = "linear"
-    unfreeze: str = "epoch"
-    seed: int = 0
-    device: str = "auto"
-    checkpoint_minutes: float | None = resuming.MINUTES  # None: the run is never saved
-    overwrite: bool = False
 
 
 @dataclass
@@ -124,13 +100,8 @@ def options_of(record: dict[str, Any], folder: Path) -> Options:
 
 def said_options(record: dict[str, Any], folder: Path) -> Options:
     """The options of a record, seen from here."""
+    check_known(Options, record, folder)
     said, where = record["options"], record["directory"]
-    known = {field.name for field in fields(Options)}
-    if not said.keys() <= known:
-        raise ValueError(
-            f"{folder} was made by minift {record['minift']} with options that this version does "
-            f"not have: {', '.join(said.keys() - known)}"
-        )
     data = said["data"]
     if data in (None, "-"):
         source = "Python" if data is None else "standard input"
@@ -177,6 +148,7 @@ def read(options: Options, parts: Parts | None = None) -> Plan:
         options.epochs,
         options.batch_size,
         options.unfreeze,
+        options.accumulate,
     )
     lengths = classifier.lengths(examples.texts, examples.pairs)
     return Plan(options, examples, targets, parts, classifier, kept_head, recipe, device, lengths)
@@ -184,63 +156,13 @@ def read(options: Options, parts: Parts | None = None) -> Plan:
 
 def check_options(options: Options) -> None:
     """Raises ValueError for values that the command line would not have let through."""
-    for name, value, known in (
-        ("strategy", options.strategy, STRATEGIES),
-        ("task", options.task, tuple(TASKS)),
-        ("schedule", options.schedule, tuple(SCHEDULES)),
-        ("unfreeze", options.unfreeze, UNFREEZING),
-        ("pooling", options.pooling or POOLING[0], POOLING),
-    ):
-        if value not in known:
-            raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
-    if options.l2_sp is not None and options.strategy in FROZEN_BODY:
-        raise ValueError(
-            f"--l2-sp pulls the body back, which --strategy {options.strategy} never moves; leave "
-            f"it out"
-        )
+    check_choice("task", options.task, tuple(TASKS))
+    check_choice("pooling", options.pooling or POOLING[0], POOLING)
+    check_training(options)
     if options.feature_cache is not None and options.strategy != "head":
         raise ValueError(
             f"--feature-cache keeps what --strategy head reads; --strategy {options.strategy} "
             f"changes it in every step: leave it out"
-        )
-    if options.unfreeze != UNFREEZING[0] and options.strategy != "gradual":
-        raise ValueError(
-            f"--unfreeze says when --strategy gradual thaws a layer, --strategy {options.strategy} "
-            f"never does; leave it out"
-        )
-    if options.unfreeze == "stall" and not options.val_split:
-        raise ValueError(
-            "--unfreeze stall waits for the validation, which --val-split 0 leaves out"
-        )
-    shares = options.val_split, options.test_split
-    if min(shares) < 0 or sum(shares) >= 1:
-        raise ValueError(
-            f"the validation and the test part must leave something to train on, got --val-split "
-            f"{shares[0]:g} and --test-split {shares[1]:g}"
-        )
-    output, model = options.output.resolve(), Path(options.model).resolve()
-    if output in (model, *model.parents) and model.exists():
-        raise ValueError(
-            f"--output {options.output} holds the model that is to be fine-tuned; name another "
-            f"folder"
-        )
-
-
-def check_remedies(options: Options, task: Task, targets: np.ndarray) -> None:
-    """Raises ValueError for a remedy against uneven classes that the task cannot have."""
-    if options.balanced or options.focal:
-        task.objective(targets, options.balanced, options.focal)
-    if options.oversample and not isinstance(task, ClassificationTask):
-        raise ValueError(f"--oversample needs one class a text; this is a {task.kind}")
-    if options.oversample and options.balanced:
-        raise ValueError(
-            "--oversample and --class-weight balanced do the same twice over; give one of them"
-        )
-    if options.move_threshold and isinstance(task, RegressionTask):
-        raise ValueError(f"--move-threshold needs classes; this is a {task.kind}")
-    if options.move_threshold and not options.val_split:
-        raise ValueError(
-            "--move-threshold is chosen on the validation part, which --val-split 0 leaves out"
         )
 
 
@@ -255,14 +177,6 @@ def check_for_model(options: Options, model: Any) -> None:
     ):
         if asked:
             raise ValueError(f"{options.model} holds a {model.architecture}, {reason}: no {option}")
-
-
-def rows_an_epoch(options: Options, targets: np.ndarray) -> int:
-    """How many rows of training an epoch has."""
-    if not options.oversample:
-        return len(targets)
-    counts = np.unique(targets, return_counts=True)[1]
-    return int(len(counts) * counts.max())
 
 
 def limit(options: Options, most: int) -> int:

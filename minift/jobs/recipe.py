@@ -83,11 +83,12 @@ def choose_recipe(
     epochs: int | None = None,
     batch_size: int | None = None,
     unfreeze: str = "epoch",
+    accumulate: int = 1,
 ) -> Recipe:
-    """What the user said, and the table above for the rest."""
+    """What the user said, and the table above for the rest; a step has `accumulate` batches."""
     batch_size = batch_size or 32
     least, most = EPOCHS[strategy]
-    wanted = ceil(STEPS[strategy] / ceil(rows / batch_size))
+    wanted = ceil(STEPS[strategy] / ceil(rows / (batch_size * accumulate)))
     return Recipe(
         strategy,
         lr or LR[strategy] * 768 / hidden_size,

@@ -15,6 +15,7 @@ from minift.train.progress import duration
 
 if TYPE_CHECKING:
     from minift.jobs.finetuning import Plan
+    from minift.jobs.options import TrainingOptions
 
 NAMES = {
     "macro_f1": "macro-F1",
@@ -48,10 +49,16 @@ def announce(plan: Plan) -> list[str]:
     lines.append(f"{plan.options.model}: {describe_loading(plan.classifier.model, plan.kept_head)}")
     lines.append(
         f"strategy {recipe.strategy}, at most {count(recipe.epochs, 'epoch')}, learning rate "
-        f"{recipe.lr:.2g}, about {recipe.batch_size} texts a batch, on {plan.device}"
+        f"{recipe.lr:.2g}, about {recipe.batch_size} texts a batch{a_step(plan.options)}, on "
+        f"{plan.device}"
     )
-    lines += [f"  {line}" for line in [*remedies(plan), *about_pooling(plan)]]
+    lines += [f"  {line}" for line in [*remedies(plan.options), *about_pooling(plan)]]
     return lines
+
+
+def a_step(options: TrainingOptions) -> str:
+    """How many batches make up a step, if it is not one."""
+    return f", {options.accumulate} batches a step" if options.accumulate > 1 else ""
 
 
 def about_pooling(plan: Plan) -> list[str]:
@@ -69,9 +76,8 @@ def about_pooling(plan: Plan) -> list[str]:
     return []
 
 
-def remedies(plan: Plan) -> list[str]:
+def remedies(options: TrainingOptions) -> list[str]:
     """What is done about uneven classes, in a line if anything is."""
-    options = plan.options
     chosen = [
         (options.balanced, "classes weighed"),
         (options.focal, "focal loss"),
@@ -159,14 +165,7 @@ def conclude(plan: Plan, results: dict[str, Any]) -> str:
         ours = {"fine-tuned": results[part], **results["baselines"]}
         lines += [table(task.headline, ours), ""]
         lines += [intervals(results[part]), ""]
-    if results["moved_thresholds"]:
-        moved = ", ".join(f"{name} {x:+.2f}" for name, x in results["moved_thresholds"].items())
-        lines += [f"Thresholds moved by adding to the scores: {moved}", ""]
-    if results["frozen"]["tensors"]:
-        lines += [frozen(results["frozen"]), ""]
-    lines += [forgetting(results["forgetting"]), ""]
-    if results.get("warning"):
-        lines += [results["warning"], ""]
+    lines += findings(results)
     files = ", ".join(sorted(path.name for path in output.iterdir()))
     lines.append(f"{output} holds {files}; try:")
     pair = f" --text-pair-column {plan.options.text_pair}" if plan.options.text_pair else ""
@@ -175,6 +174,20 @@ def conclude(plan: Plan, results: dict[str, Any]) -> str:
         f"{plan.options.text}{pair}"
     )
     return "\n".join(lines)
+
+
+def findings(results: dict[str, Any]) -> list[str]:
+    """What was moved, what was frozen, what was forgotten and what is suspicious."""
+    found = []
+    if results["moved_thresholds"]:
+        moved = ", ".join(f"{name} {x:+.2f}" for name, x in results["moved_thresholds"].items())
+        found.append(f"Thresholds moved by adding to the scores: {moved}")
+    if results["frozen"]["tensors"]:
+        found.append(frozen(results["frozen"]))
+    found.append(forgetting(results["forgetting"]))
+    if results.get("warning"):
+        found.append(results["warning"])
+    return [line for sentence in found for line in (sentence, "")]
 
 
 def judged_on(results: dict[str, Any], part: str, what: str) -> str:
@@ -198,6 +211,11 @@ def forgetting(found: dict[str, Any]) -> str:
     if "unknown" in found:
         return f"Forgetting: not measured, {found['unknown']}"
     before, after = found["before"], found["after"]
+    if "images" in found:
+        return (
+            f"Forgetting: loss at {found['objective']}, {found['images']} held-out images "
+            f"{before:.4f} before, {after:.4f} after ({after - before:+.4f})"
+        )
     return (
         f"Forgetting: loss on hidden words of {found['texts']} WordNet definitions {before:.3f} "
         f"before, {after:.3f} after ({after - before:+.3f} nats)"
@@ -224,14 +242,6 @@ def judged(headline: Sequence[str], results: dict[str, Any]) -> list[str]:
     if "per_class" in results:
         lines += ["", per_class(results["per_class"])]
     return [*lines, "", results["warning"]] if results["warning"] else lines
-
-
-def interval(scores: dict[str, Any]) -> str:
-    """The first number that has an interval."""
-    name = next(names_with_interval(scores))
-    low, high = scores[f"{name}_interval"]
-    shown = NAMES.get(name, name)
-    return f"{shown} {number(scores[name])}, 95 % interval over the rows {low:.3f} to {high:.3f}"
 
 
 def intervals(scores: dict[str, Any]) -> str:

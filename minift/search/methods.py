@@ -85,7 +85,7 @@ def random_search(
     file: str | Path | None = None,
     watch: Callable[[Trial], None] | None = None,
 ) -> SearchResult:
-    """`trials` settings at random (Bergstra & Bengio 2012).
+    """`trials` settings at random (Bergstra & Bengio 2012), evenly over each range (`draws`).
 
     If few of the settings matter, n draws try n values of each of those, a grid of n trials only
     its few. A search of more trials goes on with the file of fewer. As `grid_search` otherwise.

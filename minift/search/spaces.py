@@ -28,8 +28,8 @@ class Range(ABC):
     """What one setting may be."""
 
     @abstractmethod
-    def draw(self, rng: np.random.Generator) -> Any:
-        """One value at random."""
+    def at(self, share: float) -> Any:
+        """The value that has this share of the range below it, [0, 1)."""
 
     @abstractmethod
     def points(self, number: int) -> list[Any]:
@@ -46,8 +46,8 @@ class Choice(Range):
         if not self.values:
             raise ValueError("choice: give at least one value")
 
-    def draw(self, rng: np.random.Generator) -> Any:
-        return self.values[int(rng.integers(len(self.values)))]
+    def at(self, share: float) -> Any:
+        return self.values[int(share * len(self.values))]
 
     def points(self, number: int) -> list[Any]:
         return list(self.values)
@@ -63,8 +63,8 @@ class Uniform(Range):
     def __post_init__(self) -> None:
         check_ends("uniform", self.low, self.high, -math.inf)
 
-    def draw(self, rng: np.random.Generator) -> float:
-        return float(rng.uniform(self.low, self.high))
+    def at(self, share: float) -> float:
+        return self.low + share * (self.high - self.low)
 
     def points(self, number: int) -> list[float]:
         return np.linspace(self.low, self.high, number).tolist()
@@ -81,8 +81,9 @@ class LogUniform(Range):
     def __post_init__(self) -> None:
         check_ends("log_uniform", self.low, self.high, 0)
 
-    def draw(self, rng: np.random.Generator) -> float:
-        return float(math.exp(rng.uniform(math.log(self.low), math.log(self.high))))
+    def at(self, share: float) -> float:
+        low, high = math.log(self.low), math.log(self.high)
+        return math.exp(low + share * (high - low))
 
     def points(self, number: int) -> list[float]:
         return np.geomspace(self.low, self.high, number).tolist()
@@ -100,8 +101,8 @@ class Integer(Range):
         if not (isinstance(self.low, int) and isinstance(self.high, int)):
             raise ValueError(f"integer: ends must be whole, got {self.low} and {self.high}")
 
-    def draw(self, rng: np.random.Generator) -> int:
-        return int(rng.integers(self.low, self.high + 1))
+    def at(self, share: float) -> int:
+        return self.low + int(share * (self.high + 1 - self.low))
 
     def points(self, number: int) -> list[int]:
         spread = np.linspace(self.low, self.high, number).round().astype(int)
@@ -137,11 +138,32 @@ def grid(space: Space, points: int = 3) -> list[Settings]:
 
 
 def draws(space: Space, number: int, seed: int = 0) -> list[Settings]:
-    """`number` settings drawn independently. The first n of more are the n of fewer."""
+    """`number` settings at random, by which every range is covered evenly (`stratified`).
+
+    Each setting is drawn independently of the others. The first n of more are the n of fewer.
+    """
     if number < 1:
         raise ValueError(f"draws: the number of trials must be 1 or more, got {number}")
-    rng, known = np.random.default_rng(seed), ranges(space)
-    return [{name: one.draw(rng) for name, one in known.items()} for _ in range(number)]
+    columns = {
+        name: [one.at(share) for share in stratified(number, np.random.default_rng([seed, place]))]
+        for place, (name, one) in enumerate(ranges(space).items())
+    }
+    return [dict(zip(columns, row)) for row in zip(*columns.values())]
+
+
+def stratified(number: int, rng: np.random.Generator) -> list[float]:
+    """Numbers in [0, 1), of which the first 1, 2, 4, 8, … have one in each of as many equal parts.
+
+    Several settings drawn so are a Latin hypercube (McKay et al. 1979) that can grow (Qian 2009):
+    twice as many parts are half empty, and the next draws go there, in random order. Independent
+    draws would leave a third of n parts empty, (1 - 1/n)ⁿ of them.
+    """
+    drawn = [rng.random()]
+    while len(drawn) < number:
+        parts = 2 * len(drawn)
+        empty = sorted(set(range(parts)) - {int(parts * x) for x in drawn})
+        drawn += [(part + rng.random()) / parts for part in rng.permutation(empty).tolist()]
+    return drawn[:number]
 
 
 def ranges(space: Space) -> dict[str, Range]:

@@ -84,8 +84,13 @@ def loader_of_validation(trainer: Trainer) -> DataLoader | None:
 def identity(trainer: Trainer) -> dict[str, Any]:
     """What must be the same for a run to be the same."""
     settings = {name: getattr(trainer.config, name) for name in SETTINGS}
-    rates = [float(rate) for rate in trainer.peak_rates]
-    return {**settings, "lr": rates, "data": order_of(trainer.loader)}
+    schedule = trainer.config.schedule
+    return {
+        **settings,
+        "schedule": getattr(schedule, "__name__", type(schedule).__name__),
+        "lr": [float(rate) for rate in trainer.peak_rates],
+        "data": order_of(trainer.loader),
+    }
 
 
 def order_of(loader: DataLoader) -> int:

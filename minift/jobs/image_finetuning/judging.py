@@ -15,8 +15,9 @@ from minift.jobs import words
 from minift.jobs.classifiers import describe_loading
 from minift.jobs.image_classifiers import scores_of
 from minift.jobs.image_evaluation import write_mistakes
+from minift.jobs.image_finetuning.forgetting import forgetting_of
 from minift.jobs.image_finetuning.plan import Plan
-from minift.jobs.judging import best_epoch
+from minift.jobs.judging import best_epoch, draw
 from minift.metrics import accuracy, macro_f1
 from minift.probes import LinearProbe, NearestNeighbours
 from minift.train import EarlyStopping, History
@@ -41,6 +42,8 @@ def judge(
         },
         "epochs": len(history.evaluations) or plan.recipe.epochs,
         "best_epoch": best_epoch(stopping, history),
+        "frozen": plan.frozen,
+        "moved_thresholds": plan.offsets,
     }
     for name, rows in (("validation", parts.validation), ("test", parts.test)):
         if len(rows):
@@ -48,8 +51,9 @@ def judge(
             results[name] = task.scores(targets, outputs)
             results["baselines"] = baselines(plan, rows)
             results["warning"] = task.warning(outputs)
-            plot.confusion(results[name]["confusion"], task.names, output / "confusion.png")
+            draw(task, targets, outputs, output)
             write_mistakes(task, images, rows, targets, outputs, output)
+    results["forgetting"] = forgetting_of(plan)
     plot.learning_curves(read_records(output / "train.jsonl"), output / "learning_curves.png")
     return {**results, "seconds": round(seconds, 2)}
 
@@ -87,7 +91,9 @@ def announce(plan: Plan) -> list[str]:
         f"{len(parts.test):,} to test",
         f"{plan.options.model}: {describe_loading(plan.model, plan.kept_head)}",
         f"strategy {recipe.strategy}, at most {count(recipe.epochs, 'epoch')}, learning rate "
-        f"{recipe.lr:.2g}, {recipe.batch_size} images a batch, on {plan.device}",
+        f"{recipe.lr:.2g}, {recipe.batch_size} images a batch{words.a_step(plan.options)}, on "
+        f"{plan.device}",
+        *(f"  {line}" for line in words.remedies(plan.options)),
     ]
 
 
@@ -100,9 +106,8 @@ def conclude(plan: Plan, results: dict[str, Any]) -> str:
         rows = {NAMES.get(name, name): row for name, row in results["baselines"].items()}
         ours = {"fine-tuned": results[part], **rows}
         lines += [words.table(plan.task.headline, ours), ""]
-        lines += [words.interval(results[part]), ""]
-    if results.get("warning"):
-        lines += [results["warning"], ""]
+        lines += [words.intervals(results[part]), ""]
+    lines += words.findings(results)
     output = plan.options.output
     files = ", ".join(sorted(path.name for path in output.iterdir()))
     return "\n".join([*lines, f"{output} holds {files}"])

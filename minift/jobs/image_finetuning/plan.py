@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,11 @@ from minift.jobs import resuming
 from minift.jobs.classifiers import quiet, same_names
 from minift.jobs.image_classifiers import check_size, targets_of
 from minift.jobs.images import Images, check_labelled, own_test_part, read_images
+from minift.jobs.options import TrainingOptions, check_known, check_training
 from minift.jobs.parts import Parts
 from minift.jobs.parts import split as split_rows
-from minift.jobs.recipe import SCHEDULES, Recipe, choose_recipe
+from minift.jobs.recipe import Recipe, choose_recipe
+from minift.jobs.remedies import check_remedies, rows_an_epoch
 from minift.jobs.tasks import ClassificationTask
 from minift.models import ImageClassifier
 from minift.nn import init
@@ -29,25 +31,11 @@ STRATEGIES = ("full", "head", "gradual", "discriminative")
 LR = {"full": 3e-4, "discriminative": 1e-3, "gradual": 1e-3, "head": 1e-2}
 
 
-@dataclass(frozen=True)
-class Options:
-    """What a user can say; None is decided by the data and the strategy."""
+@dataclass(frozen=True, kw_only=True)
+class Options(TrainingOptions):
+    """What a user can say of images."""
 
     data: str
-    model: str
-    output: Path
-    strategy: str = "full"
-    epochs: int | None = None
-    batch_size: int | None = None
-    lr: float | None = None
-    val_split: float = 0.1
-    test_split: float = 0.1
-    balanced: bool = False
-    schedule: str = "linear"
-    seed: int = 0
-    device: str = "auto"
-    checkpoint_minutes: float = resuming.MINUTES
-    overwrite: bool = False
 
 
 @dataclass
@@ -64,6 +52,8 @@ class Plan:
     recipe: Recipe
     device: str
     record: dict[str, Any] | None = None
+    frozen: dict[str, Any] = field(default_factory=dict)  # the proof of what stayed as it was
+    offsets: dict[str, float] | None = None  # moved thresholds, which the head's biases contain
 
 
 def prepare(options: Options) -> Plan:
@@ -85,17 +75,17 @@ def prepare_again(folder: Path) -> Plan | None:
     record = resuming.begun(folder, JOB)
     if resuming.is_finished(folder):
         return None
+    check_known(Options, record, folder)
     said, where = record["options"], record["directory"]
-    known = {field.name for field in fields(Options)}
     again = {
         "data": str(resuming.said_then(said["data"], where)),
         "model": str(resuming.said_then(said["model"], where)),
         "output": folder,
         "device": record["machine"]["device"],
     }
-    options = Options(**{**{name: said[name] for name in said.keys() & known}, **again})
+    options = Options(**{**said, **again})
     model = run_folder.fingerprint_of_folder(hub.resolve(options.model))
-    resuming.check_same(options.model, record["model"], model)
+    resuming.check_same(str(options.model), record["model"], model)
     plan = read(options)
     resuming.check_same(options.data, record["data"], {"sha256": plan.images.digest()})
     return replace(plan, recipe=Recipe(**record["recipe"]), record=record)
@@ -117,13 +107,16 @@ def read(options: Options) -> Plan:
     model, kept_head = open_for_training(options.model, task, images)
     targets = targets_of(images, task)  # now: a kept head has its own order
     parts = divide(options, images, targets)
+    check_remedies(options, task, targets)
     recipe = choose_recipe(
         options.strategy,
         768,  # for which the table of epochs and patience was made; rates are ours
-        len(parts.train),
+        rows_an_epoch(options, targets[parts.train]),
         options.lr or LR[options.strategy],
         options.epochs,
         options.batch_size,
+        options.unfreeze,
+        options.accumulate,
     )
     return Plan(options, images, targets, parts, task, model.to(device), kept_head, recipe, device)
 
@@ -134,20 +127,7 @@ def check_options(options: Options) -> None:
         raise ValueError(
             f"on images --strategy is one of {', '.join(STRATEGIES)}, got {options.strategy!r}"
         )
-    if options.schedule not in SCHEDULES:
-        raise ValueError(f"schedule must be one of {', '.join(SCHEDULES)}")
-    shares = options.val_split, options.test_split
-    if min(shares) < 0 or sum(shares) >= 1:
-        raise ValueError(
-            f"the validation and the test part must leave something to train on, got --val-split "
-            f"{shares[0]:g} and --test-split {shares[1]:g}"
-        )
-    output, model = options.output.resolve(), Path(options.model).resolve()
-    if output in (model, *model.parents) and model.exists():
-        raise ValueError(
-            f"--output {options.output} holds the model that is to be fine-tuned; name another "
-            f"folder"
-        )
+    check_training(options)
 
 
 def task_of(images: Images) -> ClassificationTask:
@@ -160,7 +140,7 @@ def task_of(images: Images) -> ClassificationTask:
 
 
 def open_for_training(
-    place: str, task: ClassificationTask, images: Images
+    place: str | Path, task: ClassificationTask, images: Images
 ) -> tuple[ImageClassifier, bool]:
     """The encoder in a folder with a head for the classes, and whether the head was kept.
 

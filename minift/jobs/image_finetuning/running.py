@@ -13,12 +13,11 @@ import minift
 from minift import hub
 from minift.data import ArrayDataset
 from minift.jobs import folder as run_folder
-from minift.jobs import resuming, words
-from minift.jobs.finetuning import fit
+from minift.jobs import remedies, resuming, training
+from minift.jobs.image_classifiers import scores_of
 from minift.jobs.image_finetuning.judging import announce, conclude, judge
 from minift.jobs.image_finetuning.plan import JOB, Plan
-from minift.jobs.recipe import SCHEDULES
-from minift.train import EarlyStopping, History, Progress, TrainConfig, Trainer, adamw
+from minift.train import EarlyStopping, History
 from minift.train.machine import machine
 
 
@@ -47,12 +46,13 @@ def run(plan: Plan, command: Sequence[str] = ()) -> dict[str, Any]:
 def record_of(plan: Plan, command: Sequence[str]) -> dict[str, Any]:
     """What run.json says before the run."""
     options = plan.options
+    paths = {"model": str(options.model), "output": str(options.output)}
     return {
         "minift": minift.__version__,
         "command": list(command),
         **resuming.beginning(JOB),
         "kind": "images",
-        "options": {**vars(options), "output": str(options.output)},
+        "options": {**vars(options), **paths},
         "recipe": asdict(plan.recipe),
         "labels": plan.task.names,
         "data": {"source": plan.images.source, "sha256": plan.images.digest()},
@@ -64,34 +64,18 @@ def record_of(plan: Plan, command: Sequence[str]) -> dict[str, Any]:
 def train(plan: Plan) -> tuple[EarlyStopping | None, History]:
     """Fine-tune the model in the plan; afterwards it has the weights of its best epoch."""
     options, recipe, parts = plan.options, plan.recipe, plan.parts
-    strategy = recipe.prepare(plan.model)  # type: ignore[arg-type]  # asks for its layers alone
-    stopping = EarlyStopping(recipe.patience) if len(parts.validation) else None
-    saving = resuming.saving(options.output, options.checkpoint_minutes)
-    said = [Progress("fine-tuning", keep=False), words.EpochLines(recipe.epochs), saving]
-    schedule, warmup = SCHEDULES[options.schedule]
-    trainer = Trainer(
-        plan.model,
-        dataset_of(plan, parts.train),
-        dataset_of(plan, parts.validation) if stopping else None,
-        objective=plan.task.objective(plan.targets[parts.train], options.balanced),
-        config=TrainConfig(
-            epochs=recipe.epochs,
-            batch_size=recipe.batch_size,
-            lr=recipe.lr,
-            schedule=schedule,
-            warmup=warmup,
-            seed=options.seed,
-            device=plan.device,
-            output=options.output,
-        ),
-        optimizer=adamw(strategy.param_groups, recipe.lr, weight_decay=0.01),
-        callbacks=[*strategy.callbacks, *said, *([stopping] if stopping else [])],
-    )
-    if plan.record is not None:
-        print(resuming.stand(trainer, options.output), flush=True)
-    history = fit(trainer)
-    plan.model.unfreeze()
-    return stopping, history
+    targets = plan.targets[parts.train]
+    datasets = dataset_of(plan, parts.train), dataset_of(plan, parts.validation)
+    learner = training.learner(plan.model, datasets, targets, options, recipe)
+    objective = plan.task.objective(targets, options.balanced, options.focal)
+    goes_on = plan.record is not None
+    trained = training.train(options, recipe, plan.model, learner, objective, plan.device, goes_on)
+    plan.frozen = trained.frozen
+    if options.move_threshold:
+        rows = parts.validation
+        outputs = scores_of(plan.model, plan.images.images[rows])
+        plan.offsets = remedies.move_threshold(plan.task, plan.model, plan.targets[rows], outputs)
+    return trained.stopping, trained.history
 
 
 def dataset_of(plan: Plan, rows: np.ndarray) -> ArrayDataset:

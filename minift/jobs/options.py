@@ -1,0 +1,102 @@
+"""What a fine-tuning can be told, whatever it learns from, and which words contradict each other.
+
+Texts have more to say in `plan.py`, images in `image_finetuning/plan.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from minift.jobs import resuming
+from minift.jobs.recipe import FROZEN_BODY, SCHEDULES, STRATEGIES, UNFREEZING
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions:
+    """What a user can say; None is decided by the data and the model (`recipe.py`)."""
+
+    model: str | Path
+    output: Path
+    strategy: str = "full"
+    epochs: int | None = None
+    batch_size: int | None = None
+    accumulate: int = 1  # batches that make up a step
+    lr: float | None = None
+    val_split: float = 0.1
+    test_split: float = 0.1
+    balanced: bool = False
+    focal: bool = False
+    oversample: bool = False
+    move_threshold: bool = False
+    l2_sp: float | None = None
+    schedule: str = "linear"
+    unfreeze: str = "epoch"
+    seed: int = 0
+    device: str = "auto"
+    checkpoint_minutes: float | None = resuming.MINUTES  # None: the run is never saved
+    overwrite: bool = False
+
+
+def check_training(options: TrainingOptions) -> None:
+    """Raises ValueError for values that the command line would not have let through, and for
+    words that contradict each other."""
+    check_choice("strategy", options.strategy, STRATEGIES)
+    check_choice("schedule", options.schedule, tuple(SCHEDULES))
+    check_choice("unfreeze", options.unfreeze, UNFREEZING)
+    if options.accumulate < 1:
+        raise ValueError(f"accumulate must be 1 batch a step or more, got {options.accumulate}")
+    if options.l2_sp is not None and options.strategy in FROZEN_BODY:
+        raise ValueError(
+            f"--l2-sp pulls the body back, which --strategy {options.strategy} never moves; leave "
+            f"it out"
+        )
+    if options.unfreeze != UNFREEZING[0] and options.strategy != "gradual":
+        raise ValueError(
+            f"--unfreeze says when --strategy gradual thaws a layer, --strategy {options.strategy} "
+            f"never does; leave it out"
+        )
+    if options.unfreeze == "stall" and not options.val_split:
+        raise ValueError(
+            "--unfreeze stall waits for the validation, which --val-split 0 leaves out"
+        )
+    check_parts(options)
+    check_output(options)
+
+
+def check_choice(name: str, value: str, known: Sequence[str]) -> None:
+    """Raise ValueError for a word that is none of those."""
+    if value not in known:
+        raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
+
+
+def check_parts(options: TrainingOptions) -> None:
+    """Raise ValueError if nothing is left to train on."""
+    shares = options.val_split, options.test_split
+    if min(shares) < 0 or sum(shares) >= 1:
+        raise ValueError(
+            f"the validation and the test part must leave something to train on, got --val-split "
+            f"{shares[0]:g} and --test-split {shares[1]:g}"
+        )
+
+
+def check_output(options: TrainingOptions) -> None:
+    """Raise ValueError if the run would write over the model that it starts from."""
+    output, model = options.output.resolve(), Path(options.model).resolve()
+    if output in (model, *model.parents) and model.exists():
+        raise ValueError(
+            f"--output {options.output} holds the model that is to be fine-tuned; name another "
+            f"folder"
+        )
+
+
+def check_known(kind: type[TrainingOptions], record: dict[str, Any], folder: Path) -> None:
+    """Raise ValueError if a run was told what this version does not understand."""
+    strange = record["options"].keys() - {field.name for field in fields(kind)}
+    if strange:
+        raise ValueError(
+            f"{folder} was made by minift {record['minift']} with options that this version does "
+            f"not have: {', '.join(strange)}"
+        )

@@ -1,0 +1,171 @@
+"""Train a model by a recipe: what fine-tunings on texts and on images have in common.
+
+The Trainer is put together here, with the proof of what is frozen, early stopping, the log and the
+checkpoints. Which model and which data: `finetuning.py`, `image_finetuning/`. What follows the
+training, a moved threshold or a report, is theirs too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minift import finetune
+from minift.data import ArrayDataset, BucketSampler, DataLoader, OverSampler, TokenDataset
+from minift.data.loader import Sampler, UniformSampler
+from minift.jobs import resuming, words
+from minift.jobs.options import TrainingOptions
+from minift.jobs.recipe import SCHEDULES, Recipe
+from minift.nn import Module
+from minift.train import (
+    Callback,
+    EarlyStopping,
+    History,
+    Progress,
+    TrainConfig,
+    Trainer,
+    adamw,
+)
+from minift.train.trainer import Objective
+
+
+@dataclass(frozen=True)
+class Learner:
+    """What learns and what it is given: the whole model rows, or a head alone finished features."""
+
+    module: Module
+    train: DataLoader
+    validation: DataLoader | None  # None: there are no such rows
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What is known when a training is over; `frozen` is the proof of what stayed as it was."""
+
+    stopping: EarlyStopping | None
+    history: History
+    frozen: dict[str, Any]
+
+
+def learner(
+    module: Module,
+    datasets: Sequence[TokenDataset | ArrayDataset],
+    targets: np.ndarray,
+    options: TrainingOptions,
+    recipe: Recipe,
+) -> Learner:
+    """`module` with batches of two data sets, to train on and to validate on.
+
+    `targets` are those of the first.
+    """
+    train, validation = datasets
+    size, oversampled = recipe.batch_size, targets if options.oversample else None
+    return Learner(
+        module,
+        loader_of(train, size, options.seed, trains=True, oversampled=oversampled),
+        loader_of(validation, size, options.seed) if len(validation) else None,
+    )
+
+
+def loader_of(
+    dataset: TokenDataset | ArrayDataset,
+    batch_size: int,
+    seed: int,
+    trains: bool = False,
+    oversampled: np.ndarray | None = None,
+) -> DataLoader:
+    """Batches for training or, in order, for validation; texts of nearly one length together.
+
+    With `oversampled`, the classes (n,) of the rows, those of rare classes come several times.
+    """
+
+    def batches_of(rows: np.ndarray) -> Sampler:
+        if isinstance(dataset, ArrayDataset):
+            return UniformSampler(len(rows), batch_size, trains, seed)
+        lengths = dataset.lengths[rows]
+        mean = float(lengths.mean()) if len(lengths) else 1.0
+        tokens = max(round(batch_size * mean), int(lengths.max(initial=1)))
+        return BucketSampler(lengths, tokens, seed=seed)
+
+    if oversampled is not None:
+        return DataLoader(dataset, sampler=OverSampler(oversampled, batches_of, seed))
+    return DataLoader(dataset, sampler=batches_of(np.arange(len(dataset))))
+
+
+def train(
+    options: TrainingOptions,
+    recipe: Recipe,
+    model: Any,
+    learner: Learner,
+    objective: Objective,
+    device: str,
+    goes_on: bool,
+) -> Trained:
+    """Move the weights of `model` as the recipe says, from its start or from the last checkpoint.
+
+    Afterwards it has the weights of its best epoch, and none of them is frozen.
+    """
+    strategy = recipe.prepare(model)
+    proof = finetune.FrozenProof(model)
+    if options.l2_sp is not None:
+        strategy, objective = finetune.l2_sp(model, strategy, objective, options.l2_sp)
+    stopping = EarlyStopping(recipe.patience) if learner.validation is not None else None
+    trainer = Trainer(
+        learner.module,
+        learner.train,
+        learner.validation,
+        objective=objective,
+        config=config_of(options, recipe, device),
+        optimizer=adamw(strategy.param_groups, recipe.lr, weight_decay=0.01),
+        callbacks=[
+            *strategy.callbacks,
+            proof,
+            *callbacks_of(options, recipe),
+            *([stopping] if stopping else []),
+        ],
+    )
+    if goes_on:
+        print(resuming.stand(trainer, options.output), flush=True)
+    history = fit(trainer)
+    frozen = proof.numbers
+    model.unfreeze()
+    return Trained(stopping, history, frozen)
+
+
+def fit(trainer: Trainer) -> History:
+    """Train. Raises RuntimeError, with the step and a remedy, where the numbers explode."""
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):  # said below, once
+            return trainer.fit()
+    except FloatingPointError as error:  # it begins with the step
+        reason = str(error)
+    except ValueError as error:
+        reason = f"step {trainer.step + 1}: {error}"
+    raise RuntimeError(f"training broke off at {reason}; try a smaller --lr")
+
+
+def config_of(options: TrainingOptions, recipe: Recipe, device: str) -> TrainConfig:
+    """The Trainer's settings."""
+    schedule, warmup = SCHEDULES[options.schedule]
+    return TrainConfig(
+        epochs=recipe.epochs,
+        batch_size=recipe.batch_size,
+        lr=recipe.lr,
+        accumulate=options.accumulate,
+        schedule=schedule,
+        warmup=warmup,
+        seed=options.seed,
+        device=device,
+        output=options.output,
+    )
+
+
+def callbacks_of(options: TrainingOptions, recipe: Recipe) -> list[Callback]:
+    """What is said and saved on the way."""
+    minutes = options.checkpoint_minutes
+    saving = [] if minutes is None else [resuming.saving(options.output, minutes)]
+    progress = Progress("fine-tuning", keep=False)
+    return [progress, words.EpochLines(recipe.epochs), *saving]
