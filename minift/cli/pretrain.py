@@ -34,7 +34,9 @@ def add(commands: Any) -> None:
         description=(
             "Learn from data without labels, beside a baseline that says what the loss is worth;\n"
             "labels, where there are any, only judge. --data of text: .txt (a text a line, blank\n"
-            "lines between documents), a table, glosses, moby-dick, or what `minift fetch` has;\n"
+            "lines between documents; of any size: its ids go to DIR/corpus, a twentieth of the\n"
+            "documents, chosen by a hash of their text, is held out), or what fits into memory: a\n"
+            "table, glosses, moby-dick, or what `minift fetch` has;\n"
             "of images: an .npz (images, labels), a folder of PNGs (one sub-folder a class),\n"
             "digits, fashion-mnist or mnist. After a kill: minift pretrain --resume DIR"
         ),
