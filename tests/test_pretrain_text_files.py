@@ -40,6 +40,12 @@ def test_blank_lines_divide_documents_and_without_them_each_line_is_one():
     assert list(paragraphs(["", "a", "", "b"], False)) == [["a"], ["b"]]
 
 
+def test_a_document_that_would_not_fit_into_memory_counts_as_several(monkeypatch):
+    monkeypatch.setattr(text_files, "LONGEST", 3)
+    found = list(paragraphs(["a", "", *"bcdefgh", "", "i"], True))
+    assert found == [["a"], [*"bcd"], [*"efg"], ["h"], ["i"]]
+
+
 @pytest.mark.parametrize(
     ("lines", "divided"),
     [(["a", "", "b"], True), (["a", "b", "", ""], False), (["", "a", "b"], False), ([], False)],

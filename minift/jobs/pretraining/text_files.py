@@ -29,6 +29,7 @@ HELD_OUT, MOST_HELD_OUT = 0.05, 2000  # of the texts
 MANY = 20  # documents, from which on whole ones are held out
 SAMPLE = 8_000_000  # characters, about 1.4 million words
 RUN = 64  # texts of one document that are drawn into the sample together
+LONGEST = 10_000  # texts of a document; more count as several, since one is held in memory
 HASHES = 1 << 64
 
 Document = list[str]  # its texts, one a line
@@ -49,8 +50,10 @@ class TextFile:
 
 @dataclass(frozen=True)
 class Division:
-    """Which texts of `files` are held out: documents with a hash up to `highest`, or the texts
-    from number `end` on."""
+    """What is held out of `files`: documents with a hash up to `highest`, or the last texts.
+
+    Those begin at text number `end`, which, where hashes decide, is the number of all texts.
+    """
 
     files: Sequence[TextFile]
     highest: int
@@ -195,7 +198,7 @@ def paragraphs(lines: Iterable[str], blocks: bool) -> Iterator[Document]:
     for line in lines:
         if line:
             document.append(line)
-        if document and not (line and blocks):
+        if document and not (line and blocks and len(document) < LONGEST):
             yield document
             document = []
     if document:
