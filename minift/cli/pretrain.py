@@ -31,7 +31,9 @@ def add(commands: Any) -> None:
         description=(
             "Learn from data without labels, beside a baseline that says what the loss is worth;\n"
             "labels, where there are any, only judge. --data of text: .txt (a text a line, blank\n"
-            "lines between documents), a table, glosses, moby-dick, or what `minift fetch` has;\n"
+            "lines between documents; of any size: its ids go to DIR/corpus, a twentieth of the\n"
+            "documents, chosen by a hash of their text, is held out), or what fits into memory: a\n"
+            "table, glosses, moby-dick, or what `minift fetch` has;\n"
             "of images: an .npz (images, labels), a folder of PNGs (one sub-folder a class),\n"
             "digits, fashion-mnist or mnist. After a kill: minift pretrain --resume DIR"
         ),
@@ -44,7 +46,7 @@ def add(commands: Any) -> None:
     option("--output", required=True, type=folder, metavar="DIR", help="where the run goes")
     option("--overwrite", action="store_true", help="replace a run that DIR already holds")
     option("--model", default="small", metavar="WHAT",
-           help="small, base, a config.json, or a model's folder (small)")  # fmt: skip
+           help="small, base, or the config.json or folder of such a model (small)")  # fmt: skip
     option("--steps", type=count, metavar="N", help="updates (by objective)")
     option("--epochs", type=count, metavar="N", help="passes over the data, instead of steps")
     option("--minutes", type=positive, metavar="X", help="about so long, instead of steps")

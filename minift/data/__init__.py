@@ -4,7 +4,7 @@ Everything here is NumPy and the standard library; no file knows about Tensors o
 reading order: `tables` (files to columns), `splits` (who is tested on what), `glosses` (the
 definitions that ship) and `moby_dick` (the prose that ships), `wordpiece` and `bpe` (text to
 integers), `datasets` and `loader` (integers to batches), `masking` (batches to the
-masked-language-modelling task), `packing` (documents to rows of one length), `corpus` (texts larger
+masked-language-modelling task), `packing` (documents to rows of one length), `corpus` (ids larger
 than memory), `sentence_pairs` (the next-sentence task), `text_augmentation`. Images: `digits` (the
 ones that ship), `augmentation`.
 """
@@ -12,11 +12,17 @@ ones that ship), `augmentation`.
 from minift.data.added_tokens import AddedToken
 from minift.data.augmentation import Augmentation, augment
 from minift.data.bpe import BPETokenizer
-from minift.data.corpus import Corpus, Passages, open_corpus
+from minift.data.corpus import Corpus, open_corpus
 from minift.data.datasets import ArrayDataset, Dataset, TokenDataset
 from minift.data.digits import Digits, load_digits
 from minift.data.glosses import Glosses, draw_labelled, load_glosses
-from minift.data.loader import BucketSampler, DataLoader, OverSampler, WindowSampler
+from minift.data.loader import (
+    BucketSampler,
+    DataLoader,
+    OverSampler,
+    TokenWindowSampler,
+    WindowSampler,
+)
 from minift.data.masking import MaskingCollator, mask_tokens
 from minift.data.moby_dick import MobyDick, load_moby_dick
 from minift.data.packing import Blocks, pack
@@ -43,10 +49,10 @@ __all__ = [
     "MobyDick",
     "OverSampler",
     "PairingCollator",
-    "Passages",
     "Segments",
     "Table",
     "TokenDataset",
+    "TokenWindowSampler",
     "WindowSampler",
     "WordPieceTokenizer",
     "augment",

@@ -1,23 +1,23 @@
-"""Text larger than memory: tokenised once into a file, which is then mapped instead of read.
+"""Token ids larger than memory: written once into files, which are then mapped instead of read.
 
-    corpus = open_corpus(["a.txt", "b.txt"], tokenizer, "cache")      # seconds a megabyte, once
-    blocks = Blocks(corpus.ids, 128)                                  # a data set, for CausalLM
-    loader = DataLoader(blocks, sampler=WindowSampler(len(blocks), 32))
+    rows = ([tokenizer.encode(line)] for line in open("a.txt", encoding="utf-8"))
+    corpus = open_corpus("cache", "a.txt", rows, tokenizer.vocab_size)  # a second a megabyte, once
+    data = TokenDataset(corpus.ids, corpus.offsets, tokenizer.pad_id)
+    loader = DataLoader(data, sampler=TokenWindowSampler(corpus.offsets, 32))
 
-Ids lie end to end, two bytes each (four where the vocabulary needs them), beside the places where
-documents begin. The files are named by a fingerprint of the texts, the tokenizer and this format:
-the same corpus is found again, any other is made anew. What is in memory is a document while it is
-tokenised, and later the rows of a batch.
+Whoever writes a corpus has cut its documents into rows: framed texts for MaskedLM and SimCSE
+(a TokenDataset), segments for NextSentence (`Segments.mapped`), or one row each, all end to end,
+for CausalLM (`Blocks(corpus.ids, 128)`). Ids take two bytes each (four where the vocabulary needs
+them) and stand beside the places where rows and documents begin. What is in memory is a document
+while it is written, and later the rows of a batch.
 
-Not here: the order in which rows are seen, and the position of a run that goes on (`loader.py`);
-rows that run across documents (`packing.py`).
+Not here: which texts they are (`minift/jobs/pretraining/text_files.py`), the order in which rows
+are seen, and the position of a run that goes on (`loader.py`).
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,156 +26,104 @@ from typing import Any
 import numpy as np
 
 from minift import hub
-from minift.data.datasets import Batch, TokenDataset
-from minift.data.packing import document_ids
-from minift.data.tables import text_lines
-from minift.data.tokenizer import Tokenizer
 
-FORMAT = 1  # another one makes all files anew
-DOCUMENTS = ("line", "block")
+FORMAT = 2  # another one makes all files anew
+ARRAYS = ("ids", "offsets", "documents")
+INDEX = "index.json"
+PLACES = "<i8"
+
+Rows = Sequence[Sequence[int]] | Sequence[np.ndarray]  # of one document
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """Documents as ids, mapped from a file.
+    """Documents of rows of ids, mapped from files; `corpus[i]` is row i.
 
-    `ids` (N,), uint16 or uint32, all documents end to end, each with its end-of-text token if the
-    tokenizer has one; `offsets` int64 (n + 1,): document i is `ids[offsets[i]:offsets[i + 1]]`.
+    `ids` (N,), uint16 or uint32: all rows end to end. `offsets` int64 (n + 1,): row i is
+    `ids[offsets[i]:offsets[i + 1]]`. `documents` int64 (d + 1,): document j is the rows from
+    `documents[j]` to `documents[j + 1]`, at least one.
     """
 
     ids: np.ndarray
     offsets: np.ndarray
+    documents: np.ndarray
 
     def __len__(self) -> int:
-        """How many documents there are."""
+        """How many rows there are."""
         return len(self.offsets) - 1
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        return self.ids[self.offsets[row] : self.offsets[row + 1]]
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (self[row] for row in range(len(self)))
 
 
 def open_corpus(
-    files: str | Path | Sequence[str | Path],
-    tokenizer: Tokenizer,
     folder: str | Path,
-    document: str = "line",
+    key: str,
+    documents: Iterable[Rows],
+    vocab_size: int,
 ) -> Corpus:
-    """The corpus of text files (UTF-8), tokenised into `folder` unless it is there already.
+    """The corpus that `folder` holds under this key, or, if it holds another or none, a new one.
 
-    A document is a "line", or a "block" of lines up to a blank one; blank ones are none. Raises
-    OSError for a file that cannot be read, and ValueError for one that is not UTF-8 and for files
-    without any text.
+    Only then are the `documents` asked for, each a list of rows; one without rows is left out. The
+    key has to change with anything that changes the rows. Raises ValueError if there is no id at
+    all, and what the documents raise.
     """
-    if document not in DOCUMENTS:
-        raise ValueError(f"document must be one of {', '.join(DOCUMENTS)}, got {document!r}")
-    paths = [Path(file) for file in ([files] if isinstance(files, str | Path) else files)]
-    place = Path(folder) / fingerprint(paths, tokenizer, document)
-    if not _is_whole(place):
-        _write(place, paths, tokenizer, document)
-    notes = json.loads(_index(place).read_text(encoding="utf-8"))
-    ids = np.memmap(place.with_suffix(".ids"), notes["dtype"], "r")
-    return Corpus(ids, np.memmap(place.with_suffix(".offsets"), "<i8", "r"))
+    folder = Path(folder)
+    if not _is_whole(folder, key):
+        _write(folder, key, documents, vocab_size)
+    notes = hub.read_json(folder / INDEX)
+    return Corpus(**{name: np.memmap(folder / name, kind, "r") for name, kind in _kinds(notes)})
 
 
-def fingerprint(paths: Sequence[Path], tokenizer: Tokenizer, document: str) -> str:
-    """A name for texts and tokenizer: 16 hexadecimal digits that change with any byte of them."""
-    with tempfile.TemporaryDirectory() as own:
-        tokenizer.save_pretrained(own)
-        parts = [_digest(path) for path in sorted(Path(own).iterdir())]
-    parts += [_digest(path) for path in paths]
-    return hashlib.sha256(json.dumps([FORMAT, document, parts]).encode()).hexdigest()[:16]
-
-
-def documents(paths: Iterable[Path], document: str) -> Iterator[str]:
-    """The documents of files, one after the other; a file's end ends one."""
-    for path in paths:
-        with path.open("rb") as stream:
-            lines = text_lines(stream, str(path))
-            yield from lines if document == "line" else _blocks(lines)
-
-
-class Passages:
-    """A data set of the pieces of a corpus's documents, each framed, at most `max_length` tokens.
-
-    What MaskedLM and SimCSE read: [CLS] … [SEP] without a token of another document. Raises
-    ValueError if the frame leaves no room.
-    """
-
-    def __init__(self, corpus: Corpus, tokenizer: Tokenizer, max_length: int = 128) -> None:
-        frame = [*tokenizer.frame.first, *tokenizer.frame.last]
-        if max_length <= len(frame):
-            raise ValueError(
-                f"Passages: max_length must be {len(frame) + 1} or more, got {max_length}"
-            )
-        self.corpus, self.tokenizer = corpus, tokenizer
-        self.size = max_length - len(frame)
-        counts = -(-np.diff(corpus.offsets) // self.size)  # pieces of each document
-        self.ends = np.cumsum(counts)
-
-    def __len__(self) -> int:
-        return int(self.ends[-1])
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        return {name: rows[0] for name, rows in self.__getitems__(np.array([index])).items()}
-
-    def __getitems__(self, indices: np.ndarray) -> Batch:
-        """input_ids, attention_mask, token_type_ids (B, T), as a TokenDataset's."""
-        rows = [self._row(int(index)) for index in indices]
-        return TokenDataset.from_lists(rows, self.tokenizer.pad_id).padded(np.arange(len(rows)))
-
-    def _row(self, index: int) -> list[int]:
-        document = int(np.searchsorted(self.ends, index, side="right"))
-        before = int(self.ends[document - 1]) if document else 0
-        start = int(self.corpus.offsets[document]) + (index - before) * self.size
-        end = min(start + self.size, int(self.corpus.offsets[document + 1]))
-        frame = self.tokenizer.frame
-        return [*frame.first, *self.corpus.ids[start:end].tolist(), *frame.last]
-
-
-def _blocks(lines: Iterable[str]) -> Iterator[str]:
-    block: list[str] = []
-    for line in lines:
-        if line.strip():
-            block.append(line)
-        elif block:
-            yield "".join(block)
-            block = []
-    yield "".join(block)
-
-
-def _write(place: Path, paths: Sequence[Path], tokenizer: Tokenizer, document: str) -> None:
-    """Tokenise; the index comes last, so that without it there is no corpus."""
-    dtype = "<u2" if tokenizer.vocab_size <= 1 << 16 else "<u4"
-    tokens = count = 0
+def _write(folder: Path, key: str, documents: Iterable[Rows], vocab_size: int) -> None:
+    """Lay the rows down; the index comes last, so that without it there is no corpus."""
+    _remove_remains(folder)
+    dtype = "<u2" if vocab_size <= 1 << 16 else "<u4"
+    counts = {"ids": 0, "offsets": 1, "documents": 1}
     with (
-        hub.writing(place.with_suffix(".ids")) as ids,
-        hub.writing(place.with_suffix(".offsets")) as offsets,
+        hub.writing(folder / "ids") as ids,
+        hub.writing(folder / "offsets") as offsets,
+        hub.writing(folder / "documents") as starts,
     ):
-        offsets.write(np.int64(0).astype("<i8").tobytes())
-        for row in document_ids(documents(paths, document), tokenizer):
-            tokens, count = tokens + len(row), count + 1
-            ids.write(row.astype(dtype).tobytes())
-            offsets.write(np.int64(tokens).astype("<i8").tobytes())
-        if not tokens:
-            raise ValueError(f"{', '.join(map(str, paths)) or 'no file'}: the corpus is empty")
-    notes = {"dtype": dtype, "tokens": tokens, "documents": count, "files": list(map(str, paths))}
-    hub.write(_index(place), (json.dumps(notes, indent=1) + "\n").encode())
+        for places in (offsets, starts):
+            places.write(np.array([0], PLACES).tobytes())
+        for rows in documents:
+            if not rows:
+                continue
+            ends = counts["ids"] + np.cumsum([len(row) for row in rows])
+            ids.write(np.concatenate(rows).astype(dtype).tobytes())
+            offsets.write(ends.astype(PLACES).tobytes())
+            counts["ids"], counts["offsets"] = int(ends[-1]), counts["offsets"] + len(rows)
+            starts.write(np.array([counts["offsets"] - 1], PLACES).tobytes())
+            counts["documents"] += 1
+        if not counts["ids"]:
+            raise ValueError("open_corpus: the documents hold no token")
+    notes = {"format": FORMAT, "key": key, "dtype": dtype, **counts}
+    hub.write(folder / INDEX, (json.dumps(notes, indent=1) + "\n").encode())
 
 
-def _is_whole(place: Path) -> bool:
-    """Whether all three files are there, as long as the index says."""
-    if not _index(place).is_file():
+def _remove_remains(folder: Path) -> None:
+    """What another corpus, or a kill in the midst of writing, has left."""
+    (folder / INDEX).unlink(missing_ok=True)  # first: it speaks of what goes next
+    for name in ARRAYS:
+        for part in (folder / name, *folder.glob(f".{name}.*")):
+            part.unlink(missing_ok=True)
+
+
+def _is_whole(folder: Path, key: str) -> bool:
+    """Whether all files are there, as long as the index says, and of this key."""
+    if not (folder / INDEX).is_file():
         return False
-    notes = json.loads(_index(place).read_text(encoding="utf-8"))
-    sizes = {
-        ".ids": notes["tokens"] * np.dtype(notes["dtype"]).itemsize,
-        ".offsets": (notes["documents"] + 1) * 8,
-    }
-    files = {place.with_suffix(suffix): size for suffix, size in sizes.items()}
-    return all(file.is_file() and file.stat().st_size == size for file, size in files.items())
+    notes = hub.read_json(folder / INDEX)
+    if (notes.get("format"), notes.get("key")) != (FORMAT, key):
+        return False
+    sizes = {folder / name: notes[name] * np.dtype(kind).itemsize for name, kind in _kinds(notes)}
+    return all(file.is_file() and file.stat().st_size == size for file, size in sizes.items())
 
 
-def _index(place: Path) -> Path:
-    return place.with_suffix(".json")
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def _kinds(notes: dict[str, Any]) -> list[tuple[str, str]]:
+    """Each array's name and type."""
+    return [(name, notes["dtype"] if name == "ids" else PLACES) for name in ARRAYS]

@@ -55,7 +55,7 @@ class TokenDataset:
     `ids[offsets[i]:offsets[i + 1]]`; `second_starts` (n,), of pairs of texts: from there on, the
     tokens of row i are the second text's (type 1); `targets`: arrays with one row a text, passed
     through under their names (`labels=...`). A corpus of a million tokens thus costs 4 MB and no
-    Python objects.
+    Python objects; one that is mapped from a file (`corpus.py`) costs next to nothing.
     """
 
     def __init__(
@@ -66,7 +66,8 @@ class TokenDataset:
         second_starts: Sequence[int] | np.ndarray | None = None,
         **targets: np.ndarray,
     ) -> None:
-        self.ids = np.asarray(ids, np.int32)
+        mapped = isinstance(ids, np.memmap)  # of a corpus on disk, which stays there
+        self.ids = ids if mapped else np.asarray(ids, np.int32)
         self.offsets = np.asarray(offsets, np.int64)
         self.pad_id = pad_id
         self.second_starts = None if second_starts is None else np.asarray(second_starts, np.int64)

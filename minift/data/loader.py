@@ -16,6 +16,8 @@ from numpy.typing import ArrayLike
 
 from minift.data.datasets import Dataset, TokenDataset, stack_items
 
+WINDOW = 65536  # rows that are read in one neighbourhood of a file
+
 
 class Sampler(Protocol):
     """Says which rows make up each batch of an epoch."""
@@ -87,21 +89,70 @@ class BucketSampler:
 class WindowSampler:
     """Batches for data larger than memory: neighbours on disk are read together.
 
-    The rows are cut into windows of `window` neighbours. Every epoch visits the windows in a new
-    random order and the rows of each in a new one, so that no list of all rows is ever made. The
-    last batch of a window may be smaller.
+    The rows are cut into windows of `window` neighbours (65,536, or a batch if that is larger).
+    Every epoch visits the windows in a new random order and the rows of each in a new one, so that
+    no list of all rows is ever made. The last batch of a window may be smaller; `drop_last` leaves
+    it out.
     """
 
-    def __init__(self, n: int, batch_size: int, window: int = 65536, seed: int = 0) -> None:
+    def __init__(
+        self,
+        n: int,
+        batch_size: int,
+        window: int | None = None,
+        seed: int = 0,
+        drop_last: bool = False,
+    ) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size must be 1 or more, got {batch_size}")
+        window = max(WINDOW, batch_size) if window is None else window
         if window < batch_size:
             raise ValueError(f"window must hold a batch of {batch_size} rows or more, got {window}")
         self.n, self.batch_size, self.window, self.seed = n, batch_size, window, seed
+        self.drop_last = drop_last
 
     def batches(self, epoch: int) -> "WindowBatches":
-        """The epoch's batches, each drawn when it is asked for."""
+        """The epoch's batches, those of a window drawn when the first of them is asked for."""
         return WindowBatches(self, epoch)
+
+    def counts(self, sizes: np.ndarray) -> np.ndarray:
+        """How many batches windows of so many rows have."""
+        return sizes // self.batch_size if self.drop_last else -(-sizes // self.batch_size)
+
+    def cut(self, start: int, size: int, rng: np.random.Generator) -> list[np.ndarray]:
+        """The batches of the window of `size` rows that begins at `start`."""
+        rows = start + rng.permutation(size)
+        batches = [rows[i : i + self.batch_size] for i in range(0, size, self.batch_size)]
+        return batches[: int(self.counts(np.array(size)))]
+
+
+class TokenWindowSampler(WindowSampler):
+    """The same for texts: those of nearly one length share a batch, hence few tokens are padding.
+
+    Each window is sorted by length and cut into as many batches as if each had `batch_size` rows,
+    but of equally many tokens: many short texts or few long ones. `offsets` (n + 1,): where each
+    text begins, as `TokenDataset.offsets`.
+    """
+
+    def __init__(
+        self, offsets: np.ndarray, batch_size: int, window: int | None = None, seed: int = 0
+    ) -> None:
+        super().__init__(len(offsets) - 1, batch_size, window, seed)
+        self.offsets = offsets
+
+    def cut(self, start: int, size: int, rng: np.random.Generator) -> list[np.ndarray]:
+        """The batches of a window, in random order; none is empty."""
+        lengths = np.diff(self.offsets[start : start + size + 1])
+        rows = rng.permutation(size)
+        rows = rows[np.argsort(lengths[rows], kind="stable")]
+        tokens = np.cumsum(lengths[rows])
+        count = int(self.counts(np.array(size)))
+        numbers = np.arange(count + 1)
+        edges = np.searchsorted(tokens * count, tokens[-1] * numbers, side="right")
+        edges = np.maximum.accumulate(edges - numbers) + numbers  # one row at least in each
+        edges = np.minimum(edges, size - count + numbers)
+        batches = np.split(start + rows, edges[1:-1])
+        return [batches[i] for i in rng.permutation(count)]
 
 
 class WindowBatches(Sequence[np.ndarray]):
@@ -112,9 +163,9 @@ class WindowBatches(Sequence[np.ndarray]):
         starts = np.arange(0, sampler.n, sampler.window)
         rng = np.random.default_rng([sampler.seed, epoch])
         self.starts = starts[rng.permutation(len(starts))]
-        sizes = np.minimum(sampler.n - self.starts, sampler.window)
-        self.ends = np.cumsum(-(-sizes // sampler.batch_size))  # in batches
-        self._drawn: tuple[int, np.ndarray] = (-1, np.zeros(0, int))
+        self.sizes = np.minimum(sampler.n - self.starts, sampler.window)
+        self.ends = np.cumsum(sampler.counts(self.sizes))  # in batches
+        self._drawn: tuple[int, list[np.ndarray]] = (-1, [])
 
     def __len__(self) -> int:
         return int(self.ends[-1]) if len(self.ends) else 0
@@ -125,15 +176,10 @@ class WindowBatches(Sequence[np.ndarray]):
             raise IndexError(f"batch {place} of {len(self)}")
         number = int(np.searchsorted(self.ends, place, side="right"))
         if self._drawn[0] != number:
-            self._drawn = number, self._rows(int(self.starts[number]))
-        first = place - (int(self.ends[number - 1]) if number else 0)
-        size = self.sampler.batch_size
-        return self._drawn[1][first * size : (first + 1) * size]
-
-    def _rows(self, start: int) -> np.ndarray:
-        count = min(self.sampler.window, self.sampler.n - start)
-        rng = np.random.default_rng([self.sampler.seed, self.epoch, start])
-        return start + rng.permutation(count)
+            start = int(self.starts[number])
+            rng = np.random.default_rng([self.sampler.seed, self.epoch, start])
+            self._drawn = number, self.sampler.cut(start, int(self.sizes[number]), rng)
+        return self._drawn[1][place - (int(self.ends[number - 1]) if number else 0)]
 
 
 class OverSampler:

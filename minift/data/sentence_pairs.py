@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from minift.data.corpus import Corpus
 from minift.data.datasets import Batch, TokenDataset
 from minift.data.masking import MaskingCollator
 from minift.data.tokenizer import Tokenizer
@@ -58,27 +59,50 @@ class Segments:
                 f"got {max_length}"
             )
         self.tokenizer = tokenizer
-        by_document = [cut(text, tokenizer, (max_length - 3) // 2) for text in documents]
+        size = segment_size(max_length)
+        by_document = [cut(text, tokenizer, size) for text in documents]
         by_document = [parts for parts in by_document if len(parts) >= max(least, 2)]
         if not by_document:
             raise ValueError(
                 f"Segments: of {len(documents)} documents none holds {max(least, 2)} segments of "
-                f"{(max_length - 3) // 2} tokens; give longer documents or a smaller max_length"
+                f"{size} tokens; give longer documents or a smaller max_length"
             )
-        self.ids = [segment for parts in by_document for segment in parts]
+        self.ids: Sequence[Sequence[int]] | Corpus = [ids for parts in by_document for ids in parts]
         self.starts = np.cumsum([0, *map(len, by_document)])  # (documents + 1,)
-        self.document = np.repeat(np.arange(len(by_document)), np.diff(self.starts))
-        self.firsts = np.setdiff1d(np.arange(len(self.ids)), self.starts[1:] - 1)
+
+    @classmethod
+    def mapped(cls, corpus: Corpus, tokenizer: Tokenizer) -> Segments:
+        """Those of a corpus on disk, whose rows are segments: two or more of each document."""
+        own = cls.__new__(cls)
+        own.tokenizer, own.ids, own.starts = tokenizer, corpus, corpus.documents
+        return own
 
     def __len__(self) -> int:
-        return len(self.firsts)
+        return len(self.ids) - (len(self.starts) - 1)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        return {"segment": self.firsts[index]}
+        return {"segment": self.number(np.array([index]))[0]}
 
     def __getitems__(self, indices: np.ndarray) -> Batch:
         """{"segment": (B,)}, for a PairingCollator."""
-        return {"segment": self.firsts[indices]}
+        return {"segment": self.number(np.asarray(indices))}
+
+    def document(self, segments: np.ndarray) -> np.ndarray:
+        """In which document each segment stands, (B,)."""
+        return np.searchsorted(self.starts, segments, side="right") - 1
+
+    def number(self, items: np.ndarray) -> np.ndarray:
+        """The segments of items, (B,): every document has one more of those.
+
+        Before document j lie starts[j] − j items; the last j with no more than that is searched
+        by halving, so that no list of all items is ever made.
+        """
+        low, high = np.zeros_like(items), np.full_like(items, len(self.starts) - 1)
+        while (high - low > 1).any():
+            middle = (low + high) // 2
+            before = self.starts[middle] - middle <= items
+            low, high = np.where(before, middle, low), np.where(before, high, middle)
+        return items + low
 
     def pairs(self, first: np.ndarray, second: np.ndarray) -> Batch:
         """[CLS] first [SEP] second [SEP]: input_ids, attention_mask, token_type_ids (B, T)."""
@@ -87,6 +111,11 @@ class Segments:
         rows = [[*head, *self.ids[b], *last] for head, b in zip(heads, second)]
         data = TokenDataset.from_lists(rows, self.tokenizer.pad_id, list(map(len, heads)))
         return data.padded(np.arange(len(rows)))
+
+
+def segment_size(max_length: int) -> int:
+    """Tokens of a segment at most: two of them share a row with [CLS] and two [SEP]."""
+    return (max_length - 3) // 2
 
 
 def cut(text: str, tokenizer: Tokenizer, size: int) -> list[list[int]]:
@@ -121,16 +150,16 @@ class PairingCollator:
     ) -> None:
         if negatives not in NEGATIVES:
             raise ValueError(f"negatives must be one of {', '.join(NEGATIVES)}, got {negatives!r}")
-        sizes = np.diff(segments.starts)
-        if negatives == "other-documents" and len(sizes) < 2:
+        if negatives == "other-documents" and len(segments.starts) < 3:
             raise ValueError(
                 "negatives from other documents need two or more documents of two or more "
                 "segments, got 1; give more documents or choose 'same-document'"
             )
-        if negatives == "same-document" and sizes.min() < 4:
+        shortest = np.diff(segments.starts).min() if negatives == "same-document" else 4
+        if shortest < 4:
             raise ValueError(
                 f"negatives from the same document need four or more segments in each, but the "
-                f"shortest has {sizes.min()}; make the Segments with least=4"
+                f"shortest has {shortest}; make the Segments with least=4"
             )
         self.segments, self.negatives, self.masking = segments, negatives, masking
         self.rng = np.random.default_rng(seed)
@@ -145,7 +174,7 @@ class PairingCollator:
         return pairs | {"next_sentence_label": labels}
 
     def _draw(self, first: np.ndarray) -> np.ndarray:
-        own = self.segments.document[first]
+        own = self.segments.document(first)
         starts, ends = self.segments.starts[own], self.segments.starts[own + 1]
         if self.negatives == "same-document":
             # from start + 1 … end − 1 without first and first + 1; the start is no candidate anyway
@@ -157,7 +186,7 @@ class PairingCollator:
         count = ends - starts - 1
         drawn = self.rng.integers(0, len(self.segments) - count)
         drawn += count * (drawn >= starts - own)
-        return self.segments.firsts[drawn] + 1
+        return self.segments.number(drawn) + 1
 
     def state_dict(self) -> dict[str, Any]:
         """The generators' states: plain numbers, fit for JSON."""

@@ -9,6 +9,7 @@ metrics.json          what came of it, written last
 confusion.png, precision_recall.png, predictions.png, reliability.png, learning_curves.png,
 worst_mistakes.csv
 pictures/             what a model could do at each evaluation of its pre-training
+corpus/               the ids of a text corpus that is learnt from (`minift/data/corpus.py`)
 trials.jsonl, search.png, best/   what a search tried, and the run of the best settings
 """
 
@@ -26,11 +27,12 @@ from typing import Any
 
 from minift import hub
 
-RUN, METRICS, PICTURES = "run.json", "metrics.json", "pictures"
+RUN, METRICS, PICTURES, CORPUS = "run.json", "metrics.json", "pictures", "corpus"
 OWN_FILES = (
     "model", "adapter", RUN, "train.jsonl", "checkpoints", METRICS, "confusion.png",
     "precision_recall.png", "predictions.png", "learning_curves.png", "reliability.png",
-    "worst_mistakes.csv", "worst_mistakes.png", PICTURES, "trials.jsonl", "search.png", "best",
+    "worst_mistakes.csv", "worst_mistakes.png", PICTURES, CORPUS,
+    "trials.jsonl", "search.png", "best",
 )  # fmt: skip
 
 

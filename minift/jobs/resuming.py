@@ -95,7 +95,7 @@ def stand(trainer: Trainer, folder: Path) -> str:
             trainer.resume(folder)
             where = f"goes on after step {trainer.step:,} of {trainer.total_steps:,}"
         except FileNotFoundError:
-            run_folder.clear(folder, keep=[run_folder.RUN])
+            run_folder.clear(folder, keep=[run_folder.RUN, run_folder.CORPUS])
             lost = "whole checkpoint is there" if skipped else "checkpoint was saved yet"
             where = f"no {lost}: starts at its beginning"
         except ValueError as error:

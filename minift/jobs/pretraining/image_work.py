@@ -151,6 +151,9 @@ class ImageWork(Work):
 
     # ---------------------------------------------------------------------------- the training
 
+    def store(self, output: Path) -> None:
+        """Nothing: images are in memory."""
+
     def loader(self, seed: int) -> DataLoader:
         return image_batches(self.train.images, self.recipe.batch_size, seed)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,7 +11,9 @@ import numpy as np
 
 from minift import hub
 from minift.data import DataLoader, MaskingCollator, TokenDataset
+from minift.data.corpus import Rows
 from minift.jobs.pretraining.probing import Numbers
+from minift.jobs.pretraining.text_files import Document, Documents
 from minift.jobs.pretraining.text_work import BertWork, hidden_nats, windows
 from minift.jobs.pretraining.work import Ready
 from minift.models import BertForMaskedLM
@@ -29,6 +32,11 @@ class MaskedWords(BertWork):
     architecture = BertForMaskedLM
     pooling: ClassVar[str] = "mean"  # hidden words alone never train the [CLS] vector
 
+    def check(self) -> None:
+        """Also that there are words to ask for in the held-out part."""
+        super().check()
+        self.held_out()
+
     def new_model(self) -> Any:
         model = super().new_model()
         self.start_at(model, self.frequencies)
@@ -36,20 +44,19 @@ class MaskedWords(BertWork):
 
     @cached_property
     def frequencies(self) -> np.ndarray:
-        """The share of each piece among the tokens to learn from, (V,)."""
-        return word_frequencies(self.train_rows.ids, self.tokenizer)
+        """The share of each piece among the tokens of the sample, (V,)."""
+        return word_frequencies(self.dataset(self.corpus.sample).ids, self.tokenizer)
 
-    @cached_property
-    def train_rows(self) -> TokenDataset:
-        return self.rows(self.corpus.texts)
+    def rows(self, documents: Iterable[Document]) -> Iterator[Rows]:
+        return (windows(self.tokenizer, document, self.max_length) for document in documents)
 
-    def rows(self, texts: list[str]) -> TokenDataset:
-        """Rows of ids. Raises ValueError if there is nothing in them that could be hidden."""
-        rows = windows(self.tokenizer, texts, self.max_length)
+    def dataset(self, documents: Documents) -> TokenDataset:
+        """Raises ValueError if there is nothing in them that could be hidden."""
+        rows = super().dataset(documents)
         if not len(rows):
             raise ValueError(
-                f"{self.source}: no text of {len(texts):,} holds a word of the vocabulary that "
-                f"could be hidden"
+                f"{self.source}: no text of {sum(map(len, documents)):,} holds a word of the "
+                f"vocabulary that could be hidden"
             )
         return rows
 
@@ -63,7 +70,7 @@ class MaskedWords(BertWork):
 
     @cached_property
     def ready(self) -> Ready:
-        return Ready(self.masked(self.rows(self.corpus.held_texts), HELD_OUT_SEED))
+        return Ready(self.masked(self.dataset(self.corpus.held), HELD_OUT_SEED))
 
     def held_out(self) -> DataLoader:
         return self.ready

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ import numpy as np
 
 from minift import hub
 from minift.baselines import NGram
-from minift.data import BPETokenizer, BucketSampler, DataLoader
+from minift.data import BPETokenizer, BucketSampler, DataLoader, WindowSampler
 from minift.data.bpe_files import END_OF_TEXT
-from minift.data.packing import Blocks, pack
+from minift.data.corpus import Rows
+from minift.data.packing import Blocks, document_ids, pack
 from minift.jobs.pretraining.probing import Numbers
+from minift.jobs.pretraining.text_files import Document
 from minift.jobs.pretraining.text_work import TextWork
 from minift.jobs.pretraining.texts import texts_of
 from minift.jobs.pretraining.work import Ready
@@ -53,17 +56,22 @@ class NextWords(TextWork):
 
     # -------------------------------------------------------------------------------- the rows
 
-    @cached_property
-    def train_ids(self) -> np.ndarray:
-        return pack(texts_of(self.corpus.train), self.tokenizer)
+    def check(self) -> None:
+        """Also that there is something to guess in the held-out part."""
+        super().check()
+        self.held_out()
+
+    def rows(self, documents: Iterable[Document]) -> Iterator[Rows]:
+        return (list(document_ids(texts_of([document]), self.tokenizer)) for document in documents)
 
     @cached_property
     def held_ids(self) -> np.ndarray:
         return pack(texts_of(self.corpus.held), self.tokenizer)
 
     def loader(self, seed: int) -> DataLoader:
-        blocks = Blocks(self.train_ids, self.max_length)
-        return DataLoader(blocks, self.recipe.batch_size, shuffle=True, seed=seed)
+        blocks = Blocks(self.stored.ids, self.max_length)
+        sampler = WindowSampler(len(blocks), self.recipe.batch_size, seed=seed)
+        return DataLoader(blocks, sampler=sampler)
 
     def held_out(self) -> DataLoader:
         blocks = Blocks(self.held_ids, self.max_length)
@@ -75,7 +83,7 @@ class NextWords(TextWork):
     # --------------------------------------------------------------------------- how good it is
 
     def baselines(self, model: Any) -> Numbers:
-        V, counted = self.tokenizer.vocab_size, self.train_ids[:COUNTED]
+        V, counted = self.tokenizer.vocab_size, self.stored.ids[:COUNTED]
         return {name: NGram(counted, V, n).nats(self.held_ids) for name, n in ORDERS.items()}
 
     def more(self, model: Any, held_out: Numbers) -> Numbers:

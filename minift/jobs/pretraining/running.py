@@ -41,11 +41,15 @@ def run(plan: Plan, command: Sequence[str] = ()) -> dict[str, Any]:
         print(line, flush=True)
     output, record = plan.options.output, plan.record
     if record is None:
-        record = record_of(plan, count_steps(plan), command)
+        record = record_of(plan, command)
         run_folder.clear(output)
         run_folder.write_json(output / run_folder.RUN, record)
     else:
         record = resuming.record_again(output, record)
+    plan.work.store(output)
+    if record["steps"] is None:
+        record |= {"steps": count_steps(plan)}
+        run_folder.write_json(output / run_folder.RUN, record)
     return train(plan, record["steps"])
 
 
@@ -148,8 +152,8 @@ class Watch(Callback):
 # --------------------------------------------------------------------------------- the records
 
 
-def record_of(plan: Plan, steps: int, command: Sequence[str]) -> dict[str, Any]:
-    """What run.json says."""
+def record_of(plan: Plan, command: Sequence[str]) -> dict[str, Any]:
+    """What run.json says first; the steps may depend on the corpus, which is not stored yet."""
     options, recipe = plan.options, plan.recipe
     paths = {"data": list(options.data), "output": str(options.output)}
     return {
@@ -158,7 +162,7 @@ def record_of(plan: Plan, steps: int, command: Sequence[str]) -> dict[str, Any]:
         **resuming.beginning(JOB),
         "options": {**vars(options), **paths},
         "recipe": {**vars(recipe), "settings": dict(recipe.settings)},
-        "steps": steps,
+        "steps": None,
         "data": {"source": plan.work.source, "sha256": plan.work.digest()},
         "model": fingerprint_of_model(options.model),
         "machine": machine(plan.device),

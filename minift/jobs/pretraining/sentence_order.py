@@ -7,6 +7,7 @@ the model is also asked for strangers of the same document, which is much harder
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,11 +15,20 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minift import hub
-from minift.data import DataLoader, MaskingCollator
-from minift.data.sentence_pairs import IS_NEXT, NEGATIVES, PairingCollator, Segments
+from minift.data import DataLoader, MaskingCollator, WindowSampler
+from minift.data.corpus import Rows
+from minift.data.sentence_pairs import (
+    IS_NEXT,
+    NEGATIVES,
+    PairingCollator,
+    Segments,
+    cut,
+    segment_size,
+)
 from minift.jobs.pretraining.probing import Numbers
+from minift.jobs.pretraining.text_files import Document, Documents
 from minift.jobs.pretraining.text_work import BertWork, hidden_nats
-from minift.jobs.pretraining.texts import Documents, texts_of
+from minift.jobs.pretraining.texts import texts_of
 from minift.jobs.pretraining.work import Ready
 from minift.models import BertForPreTraining
 from minift.objectives import BertPreTraining, NextSentence
@@ -43,12 +53,18 @@ class SentenceOrder(BertWork):
     def check(self) -> None:
         """Also that both parts have documents to draw strangers from."""
         super().check()
-        for part in (self.segments, self.held_segments):
+        for part in (self.sample_segments, self.held_segments):
             self.paired(part, OTHERS, 0)
 
+    def rows(self, documents: Iterable[Document]) -> Iterator[Rows]:
+        """The segments of each document that has two or more, as `Segments` cuts them."""
+        size = segment_size(self.max_length)
+        cuts = (cut(text, self.tokenizer, size) for text in map("\n".join, documents))
+        return (segments if len(segments) > 1 else [] for segments in cuts)
+
     @cached_property
-    def segments(self) -> Segments:
-        return self.cut(self.corpus.train)
+    def sample_segments(self) -> Segments:
+        return self.cut(self.corpus.sample)
 
     @cached_property
     def held_segments(self) -> Segments:
@@ -62,11 +78,11 @@ class SentenceOrder(BertWork):
         """Batches of pairs, drawn anew each time."""
         masking = MaskingCollator(self.tokenizer, seed=seed) if self.hides_words else None
         collate = PairingCollator(segments, negatives, masking, seed)
-        size = self.recipe.batch_size
-        return DataLoader(segments, size, shuffle=True, seed=seed, collate_fn=collate)
+        sampler = WindowSampler(len(segments), self.recipe.batch_size, seed=seed)
+        return DataLoader(segments, sampler=sampler, collate_fn=collate)
 
     def loader(self, seed: int) -> DataLoader:
-        return self.paired(self.segments, OTHERS, seed)
+        return self.paired(Segments.mapped(self.stored, self.tokenizer), OTHERS, seed)
 
     @cached_property
     def ready(self) -> Ready:
@@ -126,8 +142,8 @@ class BothTasks(SentenceOrder):
 
     @cached_property
     def frequencies(self) -> np.ndarray:
-        """The share of each piece among the tokens to learn from, (V,)."""
-        ids = np.concatenate([np.array(segment) for segment in self.segments.ids])
+        """The share of each piece among the tokens of the sample, (V,)."""
+        ids = np.concatenate([np.array(segment) for segment in self.sample_segments.ids])
         return word_frequencies(ids, self.tokenizer)
 
     def new_model(self) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,10 +11,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minift import plot
-from minift.data import DataLoader, TokenDataset
+from minift.data import DataLoader, TokenDataset, WindowSampler
+from minift.data.corpus import Rows
 from minift.jobs.pretraining.probing import Numbers
+from minift.jobs.pretraining.text_files import Document
 from minift.jobs.pretraining.text_work import BertWork
-from minift.jobs.pretraining.work import FullBatches, Ready
+from minift.jobs.pretraining.work import Ready
 from minift.models import BertConfig, BertModel
 from minift.objectives.sentences import SimCSE
 from minift.train.trainer import Objective
@@ -31,7 +34,7 @@ class SentenceTwins(BertWork):
     def check(self) -> None:
         """Also that there are sentences to compare, and that views can differ."""
         super().check()
-        least = min(len(self.corpus.texts), len(self.corpus.held_texts))
+        least = min(self.corpus.size, len(self.corpus.held_texts))
         if least < 2:
             raise ValueError(
                 f"simcse compares texts: {self.source} must hold two or more in each part, got "
@@ -53,21 +56,22 @@ class SentenceTwins(BertWork):
         config.hidden_dropout_prob = config.attention_probs_dropout_prob = DROPOUT
         return config
 
-    def rows(self, texts: list[str]) -> TokenDataset:
-        """Rows of ids, cut at `max_length` tokens."""
-        return self.tokenizer.dataset(texts, self.max_length)
+    def rows(self, documents: Iterable[Document]) -> Iterator[Rows]:
+        """A text is a row, cut at `max_length` tokens."""
+        return (self.tokenizer.encode_all(texts, self.max_length, True) for texts in documents)
 
-    def batches(self, texts: list[str], seed: int) -> DataLoader:
+    def batches(self, rows: TokenDataset, seed: int) -> DataLoader:
         """Full batches: the last sentence alone would have nothing to be compared with."""
-        size = min(self.recipe.batch_size, len(texts))
-        return DataLoader(self.rows(texts), sampler=FullBatches(len(texts), size, seed))
+        size = min(self.recipe.batch_size, len(rows))
+        sampler = WindowSampler(len(rows), size, seed=seed, drop_last=True)
+        return DataLoader(rows, sampler=sampler)
 
     def loader(self, seed: int) -> DataLoader:
-        return self.batches(self.corpus.texts, seed)
+        return self.batches(self.train_rows, seed)
 
     @cached_property
     def ready(self) -> Ready:
-        return Ready(self.batches(self.corpus.held_texts, 0))
+        return Ready(self.batches(self.dataset(self.corpus.held), 0))
 
     def held_out(self) -> DataLoader:
         return self.ready

@@ -12,9 +12,10 @@ next: `masked_words.py`.
 
 from __future__ import annotations
 
-import hashlib
+import json
+import tempfile
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,10 +23,14 @@ import numpy as np
 
 from minift import hub
 from minift.baselines import TfidfLogistic
-from minift.data import BucketSampler, TokenDataset, WordPieceTokenizer
+from minift.data import TokenDataset, TokenWindowSampler, WordPieceTokenizer, open_corpus
+from minift.data.corpus import Corpus as Stored
+from minift.data.corpus import Rows
 from minift.data.tables import count
+from minift.jobs import folder as run_folder
 from minift.jobs.pretraining.probing import Numbers, about_labels, draw_sample, nearest
 from minift.jobs.pretraining.recipes import MAX_LENGTH, SIZES, TEXT_SIZES, VOCABULARY, Recipe
+from minift.jobs.pretraining.text_files import Document, Documents
 from minift.jobs.pretraining.texts import Corpus, Labelled
 from minift.jobs.pretraining.work import Ready, Work
 from minift.models import BertConfig
@@ -40,6 +45,7 @@ class TextWork(Work):
     """A corpus and a model. `model` is "small", "base", a config.json or a model's folder."""
 
     raw_name = "TF-IDF"
+    stored: Stored  # the ids to learn from, once `store` was called
     architecture: ClassVar[type[PretrainedModel]]
     tokenizer_class: ClassVar[type[Any]]
 
@@ -58,7 +64,7 @@ class TextWork(Work):
         self.max_length = self.longest_row()
 
     def describe(self) -> list[str]:
-        held, train = len(self.corpus.held_texts), len(self.corpus.texts)
+        held, train = len(self.corpus.held_texts), self.corpus.size
         return [
             f"{self.source}: {count(held + train, 'text')}; {train:,} to learn from, {held:,} held "
             f"out",
@@ -67,11 +73,7 @@ class TextWork(Work):
         ]
 
     def digest(self) -> str:
-        found = hashlib.sha256()
-        for documents in (self.corpus.train, self.corpus.held):
-            for document in documents:
-                found.update("\0".join([*document, "\0"]).encode("utf-8"))
-        return found.hexdigest()
+        return self.corpus.sha256
 
     def remarks(self) -> list[str]:
         return about_labels(self.corpus.classes, self.sample)
@@ -90,7 +92,7 @@ class TextWork(Work):
         if not self.starts_fresh:
             return self.tokenizer_class.from_pretrained(hub.resolve(self.model))
         size = VOCABULARY[self.name][self.model] if self.saved is None else self.size_of(self.saved)
-        return self.tokenizer_class.train(self.corpus.texts, size)
+        return self.tokenizer_class.train(self.sample_texts, size)
 
     def size_of(self, saved: dict[str, Any]) -> int:
         """Pieces of the vocabulary that a config.json asks for."""
@@ -131,6 +133,33 @@ class TextWork(Work):
     def own_config(self, vocabulary: int, width: int, layers: int, heads: int) -> Any:
         """The configuration of one of our sizes."""
 
+    # ---------------------------------------------------------------------------- texts to ids
+
+    @property
+    def sample_texts(self) -> list[str]:
+        """What fits into memory of the texts to learn from: all of a list, some of a file."""
+        return [text for document in self.corpus.sample for text in document]
+
+    @abstractmethod
+    def rows(self, documents: Iterable[Document]) -> Iterator[Rows]:
+        """What the model reads of each document: rows of ids."""
+
+    def dataset(self, documents: Documents) -> TokenDataset:
+        """The rows of a few documents, in memory."""
+        rows: list[Any] = [row for of_one in self.rows(documents) for row in of_one]
+        return TokenDataset.from_lists(rows, self.tokenizer.pad_id)
+
+    def store(self, output: Path) -> None:
+        """Tokenise all there is to learn from into the run's folder, or find it there."""
+        with tempfile.TemporaryDirectory() as own:
+            self.tokenizer.save_pretrained(own)
+            vocabulary = run_folder.fingerprint_of_folder(Path(own))["sha256"]
+        key = json.dumps([self.name, self.max_length, vocabulary, self.corpus.sha256])
+        documents = shown(self.rows(self.corpus.train))
+        self.stored = open_corpus(
+            output / run_folder.CORPUS, key, documents, self.tokenizer.vocab_size
+        )
+
     # ----------------------------------------------------------------------- how good it is
 
     def labelled(self, part: str) -> Labelled:
@@ -150,7 +179,7 @@ class TextWork(Work):
             return {}
         train, held = self.labelled("train"), self.labelled("held")
         judged = [held.texts[i] for i in self.sample.judged]
-        counted = TfidfLogistic(self.corpus.texts)
+        counted = TfidfLogistic(self.sample_texts)
 
         def regression(draw: np.ndarray) -> np.ndarray:
             texts = [train.texts[i] for i in draw]
@@ -208,11 +237,21 @@ class BertWork(TextWork):
             classifier_pooling=self.pooling,
         )
 
-    def sampler(self, dataset: TokenDataset, seed: int) -> BucketSampler:
+    @property
+    def train_rows(self) -> TokenDataset:
+        """All rows to learn from, which stay on disk."""
+        return TokenDataset(self.stored.ids, self.stored.offsets, self.tokenizer.pad_id)
+
+    def sampler(self, dataset: TokenDataset, seed: int) -> TokenWindowSampler:
         """Batches of rows of about one length, of as many tokens as `batch_size` rows have."""
-        mean = float(dataset.lengths.mean())
-        tokens = max(round(self.recipe.batch_size * mean), int(dataset.lengths.max()))
-        return BucketSampler(dataset.lengths, tokens, seed=seed)
+        return TokenWindowSampler(dataset.offsets, self.recipe.batch_size, seed=seed)
+
+
+def shown(documents: Iterator[Rows]) -> Iterator[Rows]:
+    """The same, counted on a terminal while somebody waits for them."""
+    from tqdm import tqdm
+
+    yield from tqdm(documents, "tokenising", unit=" documents", leave=False, disable=None)
 
 
 def hidden_nats(frequencies: np.ndarray, ready: Ready) -> float:
@@ -231,21 +270,17 @@ def dense(
     return rows @ onto, asked @ onto
 
 
-def windows(
-    tokenizer: Any, texts: Sequence[str], max_length: int, maskable: bool = True
-) -> TokenDataset:
+def windows(tokenizer: Any, texts: Iterable[str], max_length: int) -> list[list[int]]:
     """Texts as rows [CLS] … [SEP] of at most `max_length` tokens; a longer text becomes several.
 
-    With `maskable`, rows of special tokens alone are left out.
+    Rows of special tokens alone are left out: nothing in them could be hidden.
     """
     first, last = list(tokenizer.frame.first), list(tokenizer.frame.last)
     room = max_length - len(first) - len(last)
     special = set(tokenizer.special_ids)
     rows = []
-    for ids in tokenizer.encode_all(list(texts)):
-        inner = ids[len(first) : len(ids) - len(last)]
-        for start in range(0, max(len(inner), 1), room):
-            part = inner[start : start + room]
-            if not maskable or not special.issuperset(part):
-                rows.append([*first, *part, *last])
-    return TokenDataset.from_lists(rows, tokenizer.pad_id)
+    for text in texts:
+        ids = tokenizer.plain_ids(text)
+        parts = (ids[start : start + room] for start in range(0, len(ids), room))
+        rows += [[*first, *part, *last] for part in parts if not special.issuperset(part)]
+    return rows

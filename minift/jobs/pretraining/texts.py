@@ -2,16 +2,18 @@
 
     glosses                definitions; the labelled ones judge
     moby-dick              135 chapters, every tenth held out
-    FILE.txt               one text a line, a blank line between documents
+    FILE.txt               one text a line, a blank line between documents; of any size
     FILE.csv, .jsonl …     one text a row, each a document; a column of labels judges
     spam, gcide, …         what `minift fetch` brought
 
-Not here: what is learnt from them, or how they become ids (`text_work.py`).
+All but text files alone are read into memory. Not here: text files (`text_files.py`), what is
+learnt from texts, or how they become ids (`text_work.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,14 +21,18 @@ from typing import Any
 import numpy as np
 
 from minift.data import load_glosses, load_moby_dick, read_csv
-from minift.data.tables import count, text_lines
 from minift.fetch import data_file
-from minift.jobs.examples import folded
-
-HELD_OUT, MOST_HELD_OUT = 0.05, 2000  # of the texts
-MANY = 20  # documents, from which on whole ones are held out
-
-Documents = list[list[str]]
+from minift.jobs.pretraining.text_files import (
+    MANY,
+    Document,
+    Documents,
+    TextFile,
+    check_count,
+    has_paragraphs,
+    read_text_files,
+    wanted,
+    without_copies,
+)
 
 
 @dataclass(frozen=True)
@@ -39,23 +45,34 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Documents to learn from and held-out ones; labelled texts of both parts, if there are any."""
+    """Documents to learn from and held-out ones; labelled texts of both parts, if there are any.
+
+    `train` may be read from files each time it is gone through: `size` says how many texts it
+    holds, `sample` are documents of it that fit into memory (of a list all), `sha256` changes with
+    anything in either part.
+    """
 
     source: str
-    train: Documents
+    train: Iterable[Document]
     held: Documents
+    size: int
+    sample: Documents
+    sha256: str
     labelled: Labelled | None = None
     judged: Labelled | None = None
     classes: list[str] | None = None
 
     @property
-    def texts(self) -> list[str]:
-        """All that may be learnt from."""
-        return [text for document in self.train for text in document]
-
-    @property
     def held_texts(self) -> list[str]:
         return [text for document in self.held for text in document]
+
+
+def in_memory(source: str, train: Documents, held: Documents, **labels: Any) -> Corpus:
+    """A corpus of lists."""
+    found = hashlib.sha256()
+    for document in (*train, [], *held):
+        found.update("\0".join([*document, "\0"]).encode("utf-8"))
+    return Corpus(source, train, held, sum(map(len, train)), train, found.hexdigest(), **labels)
 
 
 def read_corpus(words: Sequence[str | Path], text: str, label: str | None, seed: int) -> Corpus:
@@ -68,32 +85,30 @@ def read_corpus(words: Sequence[str | Path], text: str, label: str | None, seed:
         return glosses()
     if [str(word) for word in words] == ["moby-dick"] and not Path("moby-dick").exists():
         return moby_dick()
+    source = ", ".join(str(word) for word in words)
+    files = [data_file(word) for word in words]
+    if all(file.suffix == ".txt" and file.is_file() for file in files):
+        return Corpus(source, **vars(read_text_files(files, source)))
     documents: Documents = []
     labels: list[str | None] = []
-    for word in words:
-        found, of_rows = read_file(data_file(word), text, label)
+    for file in files:
+        found, of_rows = read_file(file, text, label)
         documents += found
         labels += of_rows
-    source = ", ".join(str(word) for word in words)
-    total = sum(map(len, documents))
-    if total < 2:
-        raise ValueError(
-            f"{source} holds {count(total, 'text') if total else 'no text'}; pre-training needs "
-            f"two or more, one to learn from and one held out"
-        )
+    check_count(sum(map(len, documents)), source)
     return divided(source, documents, labels, seed)
 
 
 def glosses() -> Corpus:
     """The shipped definitions: those of the development split are held out."""
     found = load_glosses()
-    return Corpus(
+    return in_memory(
         "glosses",
         [[text] for text in found.unlabelled],
         [[text] for text in found.dev[0]],
-        Labelled(*found.train),
-        Labelled(*found.dev),
-        found.classes,
+        labelled=Labelled(*found.train),
+        judged=Labelled(*found.dev),
+        classes=found.classes,
     )
 
 
@@ -104,7 +119,7 @@ def moby_dick() -> Corpus:
         [[line for line in chapter.splitlines() if line.strip()] for chapter in part]
         for part in (found.train, found.held_out)
     )
-    return Corpus("moby-dick", train, held)
+    return in_memory("moby-dick", train, held)
 
 
 def divided(source: str, documents: Documents, labels: Sequence[str | None], seed: int) -> Corpus:
@@ -112,24 +127,25 @@ def divided(source: str, documents: Documents, labels: Sequence[str | None], see
 
     A held-out text that also stands in the other part is dropped from it.
     """
-    total = sum(map(len, documents))
-    wanted = min(max(1, round(HELD_OUT * total)), MOST_HELD_OUT)
+    least = wanted(sum(map(len, documents)))
     if len(documents) < MANY:
-        train, held = cut_end(documents, wanted)
-        return Corpus(source, train, without_copies(held, train) or held)
+        train, held = cut_end(documents, least)
+        return in_memory(source, train, without_copies(held, train) or held)
     order = np.random.default_rng(seed).permutation(len(documents))
     reached = np.cumsum([len(documents[i]) for i in order])
-    last = int(np.searchsorted(reached, wanted)) + 1
+    last = int(np.searchsorted(reached, least)) + 1
     out, stay = np.sort(order[:last]), np.sort(order[last:])
     train, held = ([documents[i] for i in rows] for rows in (stay, out))
     kept = without_copies(held, train) or held
     if not any(labels):
-        return Corpus(source, train, kept)
+        return in_memory(source, train, kept)
     classes, numbers = np.unique([label or "" for label in labels], return_inverse=True)
     labelled, judged = (
         Labelled([documents[i][0] for i in rows], numbers[rows]) for rows in (stay, out)
     )
-    return Corpus(source, train, kept, labelled, judged, classes.tolist())
+    return in_memory(
+        source, train, kept, labelled=labelled, judged=judged, classes=classes.tolist()
+    )
 
 
 def cut_end(documents: Documents, wanted: int) -> tuple[Documents, Documents]:
@@ -145,13 +161,6 @@ def cut_end(documents: Documents, wanted: int) -> tuple[Documents, Documents]:
     return train, held
 
 
-def without_copies(held: Documents, train: Documents) -> Documents:
-    """Held-out texts that stand nowhere in the other part."""
-    known = {folded(text) for document in train for text in document}
-    left = [[text for text in document if folded(text) not in known] for document in held]
-    return [document for document in left if document]
-
-
 # ----------------------------------------------------------------------------------- the files
 
 
@@ -160,8 +169,7 @@ def read_file(file: Path, text: str, label: str | None) -> tuple[Documents, list
     if file.suffix in (".npz", ".png") or file.is_dir():
         raise ValueError(f"{file} holds images; this objective learns from text")
     if file.suffix == ".txt":
-        with file.open("rb") as stream:
-            documents = paragraphs([line.strip() for line in text_lines(stream, str(file))])
+        documents = list(TextFile(file, has_paragraphs(file)))
         return documents, [None] * len(documents)
     table = read_csv(file)
     texts = table[table.names[0] if len(table.names) == 1 else text]
@@ -176,19 +184,6 @@ def labels_of(table: Any, label: str | None) -> list[str | None]:
     if name is None:
         return [None] * len(table)
     return [mark.strip() or None for mark in table[name]]
-
-
-def paragraphs(lines: list[str]) -> Documents:
-    """Runs of lines between blank ones; without any blank line, each line is a document."""
-    if "" not in lines:
-        return [[line] for line in lines]
-    documents: Documents = [[]]
-    for line in lines:
-        if line:
-            documents[-1].append(line)
-        elif documents[-1]:
-            documents.append([])
-    return [document for document in documents if document]
 
 
 def texts_of(documents: Documents) -> list[str]:

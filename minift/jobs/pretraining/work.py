@@ -56,6 +56,10 @@ class Work(ABC):
         """The model at its start; fresh weights come from the seeded generators."""
 
     @abstractmethod
+    def store(self, output: Path) -> None:
+        """Lay down in the run's folder what `loader` reads, unless it is in memory."""
+
+    @abstractmethod
     def loader(self, seed: int) -> DataLoader:
         """Batches to learn from."""
 
