@@ -21,18 +21,20 @@
 # ## A number with a memory
 #
 # A `Value` holds a number, and for each number that it was made from (a *parent*) the derivative of
-# itself with respect to that parent. For one single operation this *local derivative* is school
-# mathematics:
+# itself with respect to that parent. For one single operation on *a* and *b* this *local
+# derivative* is school mathematics:
 #
 # | operation | derivative by *a* | derivative by *b* |
 # |--|--|--|
 # | *a* + *b* | 1 | 1 |
+# | *a* − *b* | 1 | −1 |
 # | *a* · *b* | *b* | *a* |
 # | exp *a* | exp *a* | |
 # | log *a* | 1 / *a* | |
 #
-# So `a * b` returns a new `Value` and notes down `((a, b.data), (b, a.data))`. Nothing more is
-# remembered. Each value also takes a number, `order`: first made, first counted. We need it below.
+# So `a * b` returns a new `Value` and notes down `((a, b.data), (b, a.data))`: two pairs (parent,
+# local derivative). Each value also takes a number from a clock, `order`: first made, first
+# counted. We need it below. The sign of the operation, `op`, is kept for the picture only.
 
 # %%
 import itertools
@@ -68,7 +70,7 @@ class Value:
         return Value(self.data - other.data, ((self, 1.0), (other, -1.0)), "−")
 
 
-def as_value(x):
+def as_value(x):  # so that a plain number may stand on the right: e * 2
     return x if isinstance(x, Value) else Value(x)
 
 
@@ -83,31 +85,35 @@ def log(x):
 
 # %% [markdown]
 # Here is the smallest model that there is: one weight *w*, one bias *b*, and one example. The input
-# is *x* = 2, the right answer is *y* = 1. The model says *wx* + *b*. Its error is
-# *e* = *wx* + *b* − *y*, and the loss is the squared error *e* · *e*.
+# is *x* = 2, the right answer is *y* = 1. The model says *wx* + *b*, its *output*. The error is
+# *e* = output − *y*, and the loss is the squared error *e* · *e*.
 
 # %%
 w, x, b, y = Value(1.5), Value(2.0), Value(-1.0), Value(1.0)
-e = w * x + b - y
+output = w * x + b
+e = output - y
 loss = e * e
 print(f"error {e.data}, loss {loss.data}")
 
 # %% [markdown]
 # ## The walk back
 #
-# The *chain rule* says how derivatives join. If *w* is used to make *p*, and *p* leads to the loss,
-# then *w* reaches the loss through *p*:
+# The *chain rule* says how derivatives join. If a value *w* is used to make *p*, and *p* leads to
+# the loss, then *w* reaches the loss through *p*:
 #
-# $$\frac{d\,\text{loss}}{dw} \;=\; \sum_{p \text{ made from } w}
+# $$\frac{d\,\text{loss}}{dw} \;=\; \sum_{\text{uses of } w \text{, each to make some } p}
 # \frac{d\,\text{loss}}{dp} \cdot \frac{dp}{dw}.$$
 #
-# The sum matters. Above, `e` is used twice in `e * e`, so two contributions arrive at `e`, and they
-# are **added**.
+# The last factor is the local derivative that *p* noted down for this use. The sum matters. Above,
+# `e` is used twice in `e * e`, so two contributions arrive at `e`, and they are **added**.
 #
 # One thing can go wrong: the *order*. We may pass on the derivative of `e` only when **all** its
 # contributions have arrived. A value is always made later than its parents, so the numbers that we
 # gave out already hold the right order: go from the newest value to the oldest. Whatever was made
 # from `e` is newer than `e`, and had its turn before.
+#
+# The walk starts at the loss: d loss / d loss = 1. What has arrived so far is kept in a dictionary
+# `found`, whose keys are the values themselves.
 
 # %%
 
@@ -141,30 +147,34 @@ assert slopes[b] == 2 * e.data
 # %% [markdown]
 # That is all of *back-propagation*, also called *automatic differentiation in reverse*. One walk
 # back gives the derivatives by **all** weights, for about the price of computing the loss itself.
+# All these derivatives together are called the *gradient* of the loss, written ∇.
 #
-# > **Erratum E78.** Articles on fine-tuning print the update of the weights as
-# > "θ ← θ − η ∇L(y, ŷ)": new weights = old weights − step size η times "the gradient of the loss of
-# > the answer y and the prediction ŷ". A gradient with respect to *what*? As printed it is by the
-# > prediction, and the code of one article does just that: it changes the weights by the derivative
-# > by the *output*. The picture below shows the difference: by the output it is 2, by *w* it is 4.
-# > What is meant is the derivative by the weights θ, averaged over the examples of a batch B:
-# > θ ← θ − η ∇_θ (1/|B|) Σ L(yᵢ, f(xᵢ; θ)).
+# > **Erratum E78.** Training subtracts from each weight its derivative times a small step size η.
+# > Articles on fine-tuning print this as "θ ← θ − η ∇L(y, ŷ)", where θ stands for all weights and
+# > L(y, ŷ) for the loss of the answer y and the prediction ŷ. A gradient with respect to *what*? As
+# > printed it is by the prediction, and the code of one article does just that: it changes the
+# > weights by the derivative by the *output*. The picture below shows the difference: by the output
+# > it is 2, by *w* it is 4. What is meant is the derivative by the weights, ∇_θ, of the mean loss
+# > of |B| examples, a *batch* B: θ ← θ − η ∇_θ (1/|B|) Σ L(yᵢ, f(xᵢ; θ)). The sum goes over the
+# > examples i of the batch, and f(xᵢ; θ) is what the model with the weights θ says to the input xᵢ.
 #
 # ## The picture
 #
 # Each box shows a value (above) and its slope (below), which is the derivative of the loss by this
-# value. Arrows point from parents to what was made from them. Follow the slopes from right to left:
-# a plus hands its slope on as it is, a times multiplies it by the other factor.
+# value. Blue boxes are what we put in. The red sign above a box is the operation that made it, and
+# arrows point to it from its parents. Follow the slopes from right to left: a plus hands its slope
+# on as it is; so does a minus, but with the other sign to what is subtracted; a times multiplies it
+# by the other factor.
 
 # %%
-names = {w: "w", x: "x", b: "b", y: "y", e: "e", loss: "loss"}
+names = {w: "w", x: "x", b: "b", y: "y", output: "output", e: "e", loss: "loss"}
 places = {w: (0, 3), x: (0, 2), b: (0, 1), y: (0, 0)}
 for value in sorted(ancestors(loss), key=lambda v: v.order):
     if value.parents:
         above = [places[parent] for parent, _ in value.parents]
         places[value] = (max(px for px, _ in above) + 1, np.mean([py for _, py in above]))
 
-figure, axes = learn.new_figure(width=7.6, height=3.6)
+figure, axes = learn.new_figure(width=8.2, height=3.6)
 for value, (px, py) in places.items():
     name = f"{names[value]} = " if value in names else ""
     text = f"{name}{value.data:g}\nslope {slopes[value]:g}"
@@ -175,7 +185,7 @@ for value, (px, py) in places.items():
         axes.text(px, py + 0.52, value.op, ha="center", fontsize=14, color=learn.RED)
     for i, (parent, _) in enumerate(value.parents):
         bend = (0.25 - 0.5 * i) if parent is e else 0.0  # e * e: two arrows
-        arrow = {"arrowstyle": "-|>", "shrinkA": 34, "shrinkB": 34, "color": learn.GREY,
+        arrow = {"arrowstyle": "-|>", "shrinkA": 39, "shrinkB": 39, "color": learn.GREY,
                  "connectionstyle": f"arc3,rad={bend}"}  # fmt: skip
         axes.annotate("", (px, py), places[parent], arrowprops=arrow)
 axes.set(xlim=(-0.5, 4.5), ylim=(-0.5, 3.6))
@@ -267,7 +277,9 @@ assert gradients(c)[a] == 4.0
 #
 # `minift.Tensor` is our `Value` with an array in place of a single number (lesson 03), and its walk
 # back is the one above: nodes are numbered when they are made and visited from the newest to the
-# oldest (`minift/autograd.py`). On the same points it must give the same derivatives.
+# oldest (`minift/autograd.py`). It remembers only where a derivative is asked for,
+# `requires_grad=True`; `backward()` walks, and puts each derivative into `.grad`. On the same
+# points it must give the same derivatives.
 
 # %%
 worst = 0.0

@@ -19,14 +19,19 @@
 # A function *f* takes an array *x* and returns an array *y*. In a model, *y* goes on to a loss, a
 # single number. Write *v* for the derivative of that loss by *y*: an array of the shape of *y*,
 # called the *cotangent*. The walk back of lesson 01 hands *v* to *f* and wants back the derivative
-# by *x*. So every function comes with a partner:
+# by *x*.
 #
-# * `forward(x)` returns *y*,
+# From here on, · multiplies two arrays element by element, and Σ adds up all elements of what
+# follows. If *y* changes a little, the loss changes by Σ *v* · (change of *y*). So for the walk
+# back the loss may as well *be* the number Σ *v* · *f*(*x*), with a *v* that stays as it is. Every
+# function comes with a partner:
+#
+# * `forward(x)` returns *y* = *f*(*x*),
 # * `backward(x, v)` returns the derivative of Σ *v* · *f*(*x*) by *x*, an array of the shape of
 #   *x*.
 #
-# Here are six such pairs. *Softmax* turns the numbers of a row into shares that sum to 1.
-# *Standard* brings each row to mean 0 and variance 1.
+# Here are six such pairs. Our *x* will have rows of four numbers. *Softmax* turns the numbers of a
+# row into shares that sum to 1. *Standard* brings each row to mean 0 and variance 1.
 
 # %%
 import numpy as np
@@ -87,15 +92,22 @@ broken = {
 # ## Two runs for all elements at once
 #
 # Lesson 01 moved one input at a time: two runs for each number in *x*. We can move **all** of them
-# at once, along a direction *u* of the shape of *x*, and look at the single number Σ *v* · *f*. If
+# at once, by a small step *h* along a direction *u* of the shape of *x*, and look at the single
+# number Σ *v* · *f*. Each element of *x* contributes its part of *u* times its derivative. So if
 # `backward` tells the truth, then
 #
 # $$\frac{\sum v \cdot f(x + h u) \;-\; \sum v \cdot f(x - h u)}{2h}
 # \;\approx\; \sum u \cdot \text{backward}(x, v).$$
 #
-# On the left are two runs of `forward`; on the right one of `backward`. Which *u* and *v*? Nobody
-# knows in which direction a mistake lies, so let chance decide: a random size with a random sign.
-# No number is near 0, so that no element of `backward` goes unseen.
+# On the left are two runs of `forward`: what was *measured*. On the right is one of `backward`:
+# what was *promised*. Which *u* and *v*? Nobody knows in which direction a mistake lies, so let
+# chance decide: a random size with a random sign. No number is near 0, so that no element of
+# `backward` goes unseen.
+#
+# How far apart may the two sides be? An error of 0.01 is small beside 1,000,000 and huge beside
+# 0.0001, so we allow a share of the size: 10⁻⁵ of Σ |*u* · backward(*x*, *v*)|, or of what was
+# measured if that is larger. The bars |·| matter: the sum itself can be near 0, because its parts
+# cancel. And 10⁻⁸ is allowed on top, for derivatives that are 0.
 
 # %%
 
@@ -133,8 +145,8 @@ print(f"broken derivatives caught:  {len(caught)} of {len(broken)}")
 # Many checkers take the sum of all outputs as the loss. That is the cotangent *v* = 1, 1, 1, ...
 # Now think of softmax: its outputs **always** sum to 1, whatever *x* is. So the derivative of their
 # sum is 0, and any multiple of the right derivative passes: 7 times it, or 0 times. The same holds
-# for *standard*, whose outputs always sum to 0. The sum of the outputs is the honest baseline here:
-# it is how teaching frameworks check their gradients.
+# for *standard*, whose outputs always sum to 0. We take this checker as our baseline, since it is
+# how teaching frameworks check their gradients.
 
 # %%
 sum_of_outputs = [
@@ -148,19 +160,23 @@ print("\n".join(f"  {name}" for name in broken if name not in sum_of_outputs))
 # ## How small is a small step?
 #
 # With a large step *h* the curve bends between the two points: the central difference is wrong by
-# about *h*² · *f*‴ / 6. With a tiny step the two runs give nearly the same number, and subtracting
-# them leaves mostly rounding: a `float64` has 16 digits, so the error is about 10⁻¹⁶ / *h*. One
-# error falls with *h*, the other grows. In the middle is the best step. The *one-sided* difference
-# (*f*(*x* + *hu*) − *f*(*x*)) / *h* uses two runs as well and is much worse. `float32` has 7
-# digits: even its best step leaves an error of 10⁻⁵. That is why gradients are checked in
-# `float64`.
+# about *h*² · *f*‴ / 6, where *f*‴ is the third derivative. With a tiny step the two runs give
+# nearly the same number, and subtracting them leaves mostly rounding: a `float64` has 16 digits, so
+# for values near 1 the error is about 10⁻¹⁶ / *h*. A smaller *h* makes the first error smaller and
+# the second larger. In the middle is the best step. The *one-sided* difference (*f*(*x* + *h*) −
+# *f*(*x*)) / *h* uses two runs as well and is much worse: it is wrong by about *h* · *f*″ / 2.
+# `float32` has 7 digits: even its best step leaves an error of 10⁻⁵. That is why gradients are
+# checked in `float64`.
+#
+# The picture shows all this for tanh(exp *a*), whose derivative we know exactly. Each point is the
+# median over 25 random *a*.
 
 # %%
 steps = np.logspace(-12, -0.5, 47)
 
 
 def errors(kind, dtype):
-    """Median relative error over 25 directions, for every step, on tanh(exp(x))."""
+    """Median relative error over 25 points a, for every step, on tanh(exp(a))."""
     rng, all_errors = np.random.default_rng(3), []
     for _ in range(25):
         a = rng.uniform(-1, 1)
@@ -192,10 +208,11 @@ learn.picture(figure, "02_a_gradient_check")
 
 # %% [markdown]
 # > **Erratum E58.** One article trains a network of two layers, output = tanh(x W₁) W₂, on the
-# > squared error. As gradient it takes 2 (output − target), and changes W₁ and W₂ both by that. But
-# > that is the derivative by the *output*, δ. With a = tanh(x W₁), the chain rule gives
-# > ∂L/∂W₂ = aᵀ δ, and ∂L/∂W₁ = xᵀ (δ W₂ᵀ ⊙ (1 − a²)), where ⊙ multiplies element by element.
-# > The shapes of δ and W₁ are the same only by accident. The check is not impressed:
+# > squared error L. As gradient it takes δ = 2 (output − target), and changes W₁ and W₂ both by
+# > that. But δ is the derivative by the *output*. With a = tanh(x W₁), the chain rule gives
+# > ∂L/∂W₂ = aᵀ δ, and ∂L/∂W₁ = xᵀ (δ W₂ᵀ ⊙ (1 − a²)), where ᵀ transposes a matrix and ⊙ multiplies
+# > element by element. In the check below δ and W₁ have the same shape only by accident. It rejects
+# > the article's derivative and accepts ours (`v` is a single number here, since L is one):
 
 # %%
 rng = np.random.default_rng(4)
@@ -226,9 +243,10 @@ assert gradcheck(loss, as_it_should_be, W1)
 # %% [markdown]
 # ## The library does the same
 #
-# `minift.gradcheck` is this function for tensors. Every derivative in `minift/ops/` passes it in
-# the tests. An `@mf.op` is a pair like ours: a function that returns its value and its derivative.
-# The library must give all fourteen of our verdicts.
+# `minift.gradcheck` is this function for tensors, the library's arrays (lesson 03). Every
+# derivative in `minift/ops/` passes it in the tests. An `@mf.op` is a pair like ours: a function
+# that returns its value, and for each input the function from *v* to its derivative. A wrong one
+# raises `GradientError`. The library must give all fourteen of our verdicts.
 
 # %%
 

@@ -46,8 +46,9 @@ print(f"5 nearest neighbours on pixels, digits shifted:     {raw:.3f}")
 # ## The loss
 #
 # Take *N* images and make two views of each: 2*N* views. The network gives each view *i* a vector
-# *zᵢ*. How similar are two views? The *cosine* of the angle between their vectors says it: 1 if
-# they point the same way, 0 if they have nothing in common,
+# *zᵢ* of *P* numbers. How similar are two views *i* and *j*? The *cosine* of the angle between
+# their vectors says it: 1 if they point the same way, 0 if they stand at right angles, −1 if they
+# point opposite ways,
 #
 # $$s_{ij} = \frac{z_i \cdot z_j}{\lVert z_i \rVert \, \lVert z_j \rVert}.$$
 #
@@ -58,6 +59,11 @@ print(f"5 nearest neighbours on pixels, digits shifted:     {raw:.3f}")
 # entropy*:
 #
 # $$\ell_i = -\log \frac{\exp(s_{ij} / \tau)}{\sum_{k \neq i} \exp(s_{ik} / \tau)}.$$
+#
+# The sum goes over all views *k* but *i* itself. The loss of the batch is the mean of ℓᵢ over all
+# 2*N* views. In the code the first views stand in rows 0 to *N* − 1 and the second in the next *N*,
+# so the twin is *N* rows further, counted round the end. To leave out *i* itself, its logit becomes
+# −10³⁰: exp makes 0 of it.
 
 # %%
 
@@ -80,24 +86,31 @@ def nt_xent(first, second, temperature):
 rng = np.random.default_rng(0)
 first, second = mf.Tensor(rng.normal(size=(64, 32))), mf.Tensor(rng.normal(size=(64, 32)))
 loss = nt_xent(first, second, 0.2).item()
-print(f"strangers: loss {loss:.4f}, the library's {library_nt_xent(first, second, 0.2).item():.4f}")
-assert abs(loss - library_nt_xent(first, second, 0.2).item()) < 1e-12
+theirs = library_nt_xent(first, second, 0.2).item()
+print(f"random vectors: loss {loss:.4f}, the library's {theirs:.4f}; log 127 = {np.log(127):.4f}")
+assert abs(loss - theirs) < 1e-12
 
 # %% [markdown]
+# Random vectors know nothing of twins, so each of the 128 views can only guess among 127 others:
+# log 127 is the least that this costs, and here it costs a little more, since chance makes some
+# wrong views similar.
+#
 # > **Erratum E48.** The formula is printed with exp(s_ij/τ) + Σ_{k≠j} exp(s_ik/τ) below the line.
 # > This sum contains k = i, the similarity of a view with *itself*: s_ii = 1, the largest that
 # > there is. Then even perfect twins (s_ij = 1) share the probability with it: the loss stays near
 # > log 2 = 0.693 for ever. Leave the view itself out: **k ≠ i**. (The article does not say either
 # > what s is, **erratum E49**: it has to be bounded, as the cosine is, or τ means nothing.)
 # >
-# > **Erratum E67.** One program divides the similarities by their sum and takes the mean. The mean
-# > of *n* numbers that sum to 1 is 1/*n*, whatever they are: its gradient is zero everywhere.
+# > **Erratum E67.** One program divides the similarities by their sum and takes the mean of that as
+# > the loss. The mean of *n* numbers that sum to 1 is 1/*n*, whatever they are: its gradient is
+# > zero everywhere. What is missing is softmax, and −log of the twin's share.
 # >
-# > **Erratum E95.** "Minimise the similarity between positive and negative samples": that is half
-# > of it, and the smaller half. *Raise* the similarity of twins, *lower* that of strangers.
+# > **Erratum E95.** "Minimise the similarity between positive and negative samples" (twins are
+# > called *positive*, strangers *negative*). That is half of it, and alone it has an easy way out:
+# > all views far apart, twins too. *Raise* the similarity of twins, *lower* that of strangers.
 #
-# Let us see E48 with our own eyes: perfect twins, and strangers in 512 dimensions, which are nearly
-# at right angles.
+# Let us see E48 with our own eyes. Each view and its twin get the same vector; strangers get random
+# ones of 512 numbers, which are nearly at right angles. And τ is 0.1.
 
 # %%
 z = mf.Tensor(rng.normal(size=(64, 512)))
@@ -111,8 +124,9 @@ assert right < 0.05 < 0.69 < wrong
 # ## Learning
 #
 # The network has two parts. The *encoder* makes a code of 128 numbers. On it sits a small *head*
-# whose 32 outputs the loss compares. Views are shifted by up to two pixels, turned by up to ten
-# degrees, and get a little noise. No label is used.
+# whose *P* = 32 outputs are the *z* that the loss compares. (The method is called SimCLR.) Views
+# are shifted by up to two pixels, turned by up to ten degrees, and get a little noise. No label is
+# used.
 
 # %%
 mf.manual_seed(0)
@@ -123,16 +137,19 @@ views = mf.objectives.Contrastive(
 config = mf.TrainConfig(epochs=110, batch_size=128, lr=2e-3, seed=0, device="cpu")
 
 
-def codes_of(x):
+def codes_of(x, network=model):
+    """What the network gives for images, each vector brought to length 1."""
     with mf.no_grad():
-        z = model(x).numpy()
+        z = network(x).numpy()
     return z / np.linalg.norm(z, axis=1, keepdims=True)
 
 
+sample = np.argsort(test_labels[:40], kind="stable")  # 40 test digits, sorted by class
+
+
 def cosines_of_pairs():
-    """Each of 40 test digits, sorted by class, with a shifted view of each of them, (40, 40)."""
-    order = np.argsort(test_labels[:40], kind="stable")
-    chosen = test_images[:40][order]
+    """Each of the 40 digits with a shifted view of each of them, (40, 40)."""
+    chosen = test_images[sample]
     return codes_of(chosen) @ codes_of(shift(chosen, np.random.default_rng(3))).T
 
 
@@ -143,21 +160,26 @@ trainer = mf.Trainer(
 trainer.fit()
 after = cosines_of_pairs()
 reached = neighbours(codes_of(images), labels, codes_of(shifted))
-print(f"5 nearest neighbours on learned codes, digits shifted: {reached:.3f}")
+below = neighbours(codes_of(images, model.encode), labels, codes_of(shifted, model.encode))
+print(f"5 nearest neighbours on the head's outputs, digits shifted:     {reached:.3f}")
+print(f"5 nearest neighbours on the code below the head, digits shifted: {below:.3f}")
 
 # %% [markdown]
+# Two views agree best where the loss asked for it, in the outputs of the head. For other tasks one
+# takes the head off, as the code below it still knows more of what the views have changed.
+#
 # ## The honest baseline
 #
-# From .28 to .95 looks like magic. But we *told* the network that shifts do not matter. We could
-# tell the nearest neighbours as well: put ten randomly shifted copies of each training image into
-# their memory.
+# From .28 to above .92 looks like magic. But we *told* the network that shifts do not matter. We
+# could tell the nearest neighbours as well: put ten randomly shifted copies of each training image
+# into their memory.
 
 # %%
 rng = np.random.default_rng(1)
 copies = np.concatenate([shift(images, rng) for _ in range(10)])
 honest = neighbours(copies, np.tile(labels, 10), shifted)
-print(f"5 nearest neighbours on pixels, 10 shifted copies:     {honest:.3f}")
-print("the shifted copies win" if honest > reached else "the learned codes win")
+print(f"5 nearest neighbours on pixels, 10 shifted copies: {honest:.3f}")
+print("the shifted copies win" if honest > reached else "what was learned wins")
 
 # %% [markdown]
 # On digits of 8 × 8 the simple method is as good or better. It needs ten times the memory and ten
@@ -166,24 +188,33 @@ print("the shifted copies win" if honest > reached else "the learned codes win")
 #
 # ## The picture
 #
-# Rows are 40 test digits, sorted by class; columns are shifted views of the same 40. Before, every
-# digit resembles every shifted digit. After, each finds its own view on the diagonal; squares along
-# the diagonal are digits of one class. Nobody has told the network what a class is.
+# Rows are 40 test digits, sorted by class; columns are shifted views of the same 40, in the same
+# order. The colour is the cosine. Before, every digit resembles every shifted digit. After, each
+# finds its own view on the diagonal, and yellowish squares along the diagonal are digits of one
+# class (the white lines show where a class begins). Nobody has told the network what a class is.
 
 # %%
 figure, panels = learn.new_figure(columns=2, width=7.6, height=3.7)
+classes, starts, sizes = np.unique(test_labels[sample], return_index=True, return_counts=True)
 for axes, shown, when in zip(panels, (before, after), ("before", "after")):
     image = axes.imshow(shown, cmap="cividis", vmin=-0.5, vmax=1)
-    axes.set(title=f"{when} training", xlabel="shifted views, 0 to 9", xticks=[], yticks=[])
-panels[0].set_ylabel("test digits, sorted from 0 to 9")
+    middles = starts + sizes / 2 - 0.5
+    axes.set(title=f"{when} training", xlabel="class of the shifted view")
+    axes.set_xticks(middles, classes)
+    axes.set_yticks(middles, classes)
+    axes.tick_params(length=0)
+    for start in starts[1:] - 0.5:
+        axes.axhline(start, color="white", linewidth=0.5)
+        axes.axvline(start, color="white", linewidth=0.5)
+panels[0].set_ylabel("class of the test digit")
 figure.colorbar(image, ax=panels, label="cosine similarity", shrink=0.8)
 learn.picture(figure, "11_same_or_different")
 
 # %% [markdown]
 # ## Exercise (implement it)
 #
-# `lessons/exercises/ex11.py`: NT-Xent with NumPy alone, from vectors to the loss. The same traps
-# are waiting. Check with `minift learn check 11`.
+# `lessons/exercises/ex11.py`: NT-Xent with NumPy alone, from vectors to the loss. The traps of the
+# box above are waiting. Check with `minift learn check 11`.
 
 # %%
 half = 1.96 * np.sqrt(reached * (1 - reached) / len(test_labels))

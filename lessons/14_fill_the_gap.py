@@ -37,9 +37,10 @@ print("  ", glosses.dev[0][2])
 # %% [markdown]
 # ## Hiding words
 #
-# Choose 15 % of the tokens. Fewer, and there is little to learn from a text; more, and too little
-# of it is left to guess from. Now put `[MASK]` there? Then the model would learn that only `[MASK]`
-# needs a thought, and would care about no other token; but later, in real use, there is no
+# Choose 15 % of the tokens, by a throw of the dice for each. Fewer, and there is little to learn
+# from a text; more, and too little of it is left to guess from. *Special* tokens, such as `[CLS]`
+# and padding, are never chosen. Now put `[MASK]` there? Then the model would learn that only
+# `[MASK]` needs a thought, and would care about no other token; but later, in real use, there is no
 # `[MASK]` at all. So of the chosen tokens
 #
 # - 80 % become `[MASK]`,
@@ -47,7 +48,7 @@ print("  ", glosses.dev[0][2])
 # - 10 % stay as they are, so that the model may not simply distrust what it sees.
 #
 # All of them are asked for. The *labels* hold the old id at the chosen places, and −100 everywhere
-# else, which the loss leaves out (lesson 05).
+# else, which the loss leaves out (lesson 05). If nothing was chosen in a text, one token is.
 
 # %%
 special = set(tokenizer.special_ids)  # [PAD] [UNK] [CLS] [SEP] [MASK]
@@ -97,17 +98,25 @@ assert np.abs(np.subtract(ours, theirs)).max() < 0.03
 #
 # ## The model
 #
-# It is the block of lesson 13 with 128 numbers a token. One is enough for our time. The last layer
-# has to give a score to each of the V = 4,000 tokens of the vocabulary. That would be a large
-# matrix; but we have one already: the table *E* of the embeddings, whose row *v* says what token
-# *v* means. With *h* the vector that the network has made for the gap,
+# It is the block of lesson 13 with 128 numbers a token. BERT stacks twelve blocks; one block is
+# enough for our time. Above it stands one more small layer, `transform` (`Linear`, GELU,
+# `LayerNorm`), which makes a vector *h* of 128 numbers for each place. From the *h* of a gap the
+# last step has to make a score for each of the V = 4,000 tokens of the vocabulary. That would be a
+# large matrix; but we have one already: the table *E* of the embeddings, whose row *E*ᵥ says what
+# token *v* means. The score is a scalar product plus a bias *b*ᵥ, and softmax makes it a
+# probability:
 #
 # $$\text{score}_v = h \cdot E_v + b_v, \qquad
 #   p_v = \frac{\exp(\text{score}_v)}{\sum_{u=1}^{V} \exp(\text{score}_u)}.$$
 #
 # The same weights serve at both ends (they are *tied*): the gap's vector must point to where the
 # missing word lies. The bias *b* starts at the logarithms of the tokens' frequencies: then the
-# model begins near the unigram line (see below), and wastes no step on getting there.
+# model begins near the unigram line (see below), and wastes no step on getting there. (Each count
+# is taken one higher, as no frequency may be 0.)
+#
+# The loss is −log *p* of the right token, averaged over the *n* chosen places. Its unit is the
+# *nat*, that of the natural logarithm: *k* nats are what guessing among e to the *k* equally likely
+# tokens costs.
 
 # %%
 mf.manual_seed(0)
@@ -117,7 +126,8 @@ config = mf.models.BertConfig(
     hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
 )  # fmt: skip
 model = mf.models.BertForMaskedLM(config)
-carry_more(model, 2.5)  # attention starts stronger, so that a gap hears its neighbours at once
+# What attention carries starts 2.5 times as strong: a gap hears its neighbours from the first step.
+carry_more(model, 2.5)
 counts = np.bincount(texts.ids, minlength=config.vocab_size)
 counts[tokenizer.special_ids] = 0
 frequency = (counts + 1) / (counts + 1).sum()
@@ -170,7 +180,7 @@ reached = trainer.evaluate(batches(held_out))
 print(f"with reading:    loss {reached['loss']:.3f}, {reached['accuracy']:.3f} right")
 
 # %% [markdown]
-# The model has seen each definition less than once. Let it fill some gaps. WordNet's definitions
+# The model has seen each definition about once. Let it fill some gaps. WordNet's definitions
 # are a language of their own, so we ask in this language.
 
 
@@ -180,7 +190,8 @@ def fill(text, count=5):
     batch = tokenizer(text)
     place = np.flatnonzero(batch["input_ids"][0] == tokenizer.mask_id)
     with mf.no_grad():
-        p = mf.functional.softmax(model(**batch, positions=place), axis=-1).numpy()[0]  # (V,)
+        scores = model(**batch, positions=place)  # of the gap only, (1, V)
+        p = mf.functional.softmax(scores, axis=-1).numpy()[0]
     return [(tokenizer.pieces[i], float(p[i])) for i in np.argsort(-p)[:count]]
 
 
@@ -189,11 +200,20 @@ gaps = ["a [MASK] who plays music", "any of various plants of the [MASK] liliace
 for gap in gaps:
     print(f"{gap}:  ", ", ".join(f"{word} {p:.2f}" for word, p in fill(gap)))
 
+# %% [markdown]
+# ## The picture
+#
+# Left: the loss in training; each point is the mean of ten steps, and the dashed line is what
+# frequencies alone would pay. The model leaves it after a hundred steps and goes on falling. Right:
+# what the trained model puts into the first gap, and how sure it is. (`##ist` is a word's end, as
+# in lesson 12.) One block and a thousand steps are little: into the other gaps it puts frequent
+# words that fit half-way, and is not sure of them.
+
 # %%
 figure, (left, right) = learn.new_figure(columns=2, width=7.8, height=3.5)
 losses = np.array(history["loss"])
 smooth = losses[: len(losses) // 10 * 10].reshape(-1, 10).mean(axis=1)
-left.plot(np.arange(len(smooth)) * 10 + 5, smooth, color=learn.BLUE, label="mini-BERT")
+left.plot(np.arange(len(smooth)) * 10 + 5, smooth, color=learn.BLUE, label="mini-BERT, in training")
 left.axhline(unigram, color=learn.RED, linestyle="--", label="unigram: without reading")
 left.set(xlabel="step", ylabel="loss, nats a hidden word", title="Below what frequencies can say")
 left.legend(frameon=False)
@@ -211,16 +231,19 @@ learn.picture(figure, "14_fill_the_gap")
 #
 # > **Erratum E94.** The article names the task and stops. What it leaves out decides what is
 # > learned. In published weights label **0** means "follows" and **1** "random". And where does the
-# > random piece come from? From **another document**, it has another *topic*, and comparing words
-# > is enough; from the **same document**, only what holds neighbours together helps.
+# > random piece come from? If from **another document**, it often has another *topic*, and
+# > comparing words helps to tell; if from the **same document**, only what holds neighbours
+# > together helps.
 #
-# We can show this without any network. Score a pair by the words that both pieces share, rare words
-# counting more: the sum of −log(frequency). How often has a pair that follows a higher score than a
-# random one? Guessing gives .5. The documents are the chapters of "Moby-Dick".
+# We can show this without any network. Score a pair by the tokens that both pieces share, rare ones
+# counting more: each counts log(frequency of the most frequent token / its own frequency). How
+# often has a pair that follows a higher score than a random one, ties counting half? Guessing gives
+# .5. The documents are the chapters of "Moby-Dick".
 
 # %%
 segments = mf.data.Segments(mf.data.load_moby_dick().train, tokenizer, max_length=64, least=4)
-rare = -np.log(np.bincount(np.concatenate(segments.ids), minlength=config.vocab_size) + 1.0)
+counts = np.bincount(np.concatenate(segments.ids), minlength=config.vocab_size) + 1.0
+worth = np.log(counts.max() / counts)  # of a shared token
 
 
 def topics(negatives):
@@ -228,9 +251,9 @@ def topics(negatives):
     collate = mf.data.PairingCollator(segments, negatives)
     pairs = collate(segments[np.arange(len(segments))])
     scores = []
-    for row, kind in zip(pairs["input_ids"], pairs["token_type_ids"]):
-        shared = np.setdiff1d(np.intersect1d(row[kind == 0], row[kind == 1]), list(special))
-        scores.append((rare[shared] - rare.min()).sum())
+    for row, piece in zip(pairs["input_ids"], pairs["token_type_ids"]):  # piece 0, piece 1
+        shared = np.setdiff1d(np.intersect1d(row[piece == 0], row[piece == 1]), list(special))
+        scores.append(worth[shared].sum())
     scores, random = np.array(scores), pairs["next_sentence_label"] == 1
     difference = scores[~random][:, None] - scores[random]
     return (difference > 0).mean() + 0.5 * (difference == 0).mean()
@@ -240,6 +263,10 @@ other, own = topics("other-documents"), topics("same-document")
 print(f"random pieces of other chapters: {other:.3f}; of the same chapter: {own:.3f}")
 
 # %% [markdown]
+# Shared words betray a piece of another chapter more often than one of the same chapter. Both
+# numbers are far from 1, since all chapters tell of one voyage. The more the documents differ, the
+# more the first question is one of topic only, and the less a model learns from it.
+#
 # ## Exercise (implement it)
 #
 # `lessons/exercises/ex14.py`: `mask_tokens` for whole batches. The check counts what your function

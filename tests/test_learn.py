@@ -11,7 +11,7 @@ from oracle import oracle
 
 import minift as mf
 from minift.cli import main
-from minift.learn import course, refuses, result, same, stored, true, watching
+from minift.learn import checking, course, refuses, result, same, stored, true, watching
 from minift.learn.checking import check_exercise
 from minift.learn.notebook import to_notebook
 from minift.learn.results import read_result
@@ -82,10 +82,53 @@ def test_an_error_in_the_exercise_is_told_with_its_line(lesson):
     assert "ex01.py, line 2: SyntaxError: '(' was never closed" in check_exercise(lesson).message
 
 
+def test_a_file_that_is_missing_or_lacks_a_function_is_named(lesson):
+    text = lesson.solution.read_text(encoding="utf-8")
+    lesson.exercise.write_text(text.replace("def tanh(x)", "def tangent(x)"))
+    assert check_exercise(lesson).message.endswith(
+        "ex01.py has no `tanh`; the check asks for it by this name"
+    )
+    lesson.exercise.write_text(text.replace("def tanh(x)", "def tanh(x, y)"))
+    said = check_exercise(lesson).message
+    assert said.startswith("the check cannot work with your code, TypeError: tanh() missing 1")
+    assert said.endswith("compare what your functions take and return with what the stub says")
+    lesson.exercise.unlink()
+    said = check_exercise(lesson).message
+    assert "ex01.py is not there; for the stub as it was: git checkout " in said
+
+
+def test_an_exercise_that_calls_exit_is_wrong(lesson, capsys):
+    lesson.exercise.write_text("raise SystemExit('done')\n")
+    code, out, err = run(capsys, "check", "1")
+    assert (code, err) == (1, "")
+    assert "ex01.py, line 1: `raise SystemExit('done')` raised SystemExit: done" in out
+
+
+def test_ctrl_c_says_where_the_check_was(lesson, capsys):
+    text = lesson.solution.read_text(encoding="utf-8")
+    lesson.exercise.write_text(text.replace("    visit(out)\n", "    raise KeyboardInterrupt\n"))
+    code, out, _ = run(capsys, "check", "1")
+    assert code == 130
+    assert "  FAIL  the walk begins with d out / d out = 1\n\nyou stopped the check at " in out
+    assert "ex01.py, line 43: `raise KeyboardInterrupt`\n" in out
+
+
+def test_a_case_that_takes_long_is_named(lesson, capsys, monkeypatch):
+    monkeypatch.setattr(checking, "PATIENCE", 0.01)
+    text = lesson.solution.read_text(encoding="utf-8")
+    lesson.exercise.write_text(
+        text.replace("    visit(out)\n", "    __import__('time').sleep(0.2)\n    visit(out)\n", 1)
+    )
+    assert check_exercise(lesson).right
+    said = capsys.readouterr().err
+    assert "  ...   the walk begins with d out / d out = 1 (for 0.01 s so far; Ctrl-C stops" in said
+
+
 def test_a_check_stops_at_the_first_case_that_fails(lesson):
     verdict = check_exercise(lesson, lesson.exercises / "wrong" / "ex01_recursion.py")
     assert len(verdict.passed) == 4
-    assert verdict.failed == "a value hands on what it got only when all of it has arrived"
+    idea = "a value hands on what it got once, and only when all of it has arrived"
+    assert verdict.failed == idea
     assert "yours:    [6.]\n  expected: [4.]" in verdict.message
 
 
@@ -199,6 +242,17 @@ def test_watch_checks_what_is_saved(lesson):
     assert check_exercise(lesson).right
     with pytest.raises(RuntimeError, match="StopIteration"):
         next(saved)
+
+
+def test_watch_ends_with_ctrl_c(lesson, capsys, monkeypatch):
+    def ctrl_c(lessons):
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr(watching, "saved", ctrl_c)
+    code, out, err = run(capsys, "watch")
+    assert (code, err) == (0, "")
+    assert out.startswith("Watching ")
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from minift.learn.hints import read_hints
 from minift.learn.table import page, with_section
 
 LINES = 150
+PAGES = "FAQ.md", "GLOSSARY.md", "BIBLIOGRAPHY.md", "ERRATA.md", "README.md"
 LESSONS_HERE = all_lessons()
 each_lesson = pytest.mark.parametrize("lesson", LESSONS_HERE, ids=lambda lesson: lesson.key)
 each_wrong = pytest.mark.parametrize(
@@ -113,6 +114,19 @@ def test_a_wrong_solution_is_rejected_by_a_message_that_gives_nothing_away(lesso
 
 
 # --------------------------------------------------------------------------------------- errata
+
+
+def test_every_answer_points_to_a_lesson_and_every_link_goes_somewhere():
+    pages = {name: (LESSONS / name).read_text(encoding="utf-8") for name in PAGES}
+    for name, text in pages.items():
+        targets = re.findall(r"\]\(([^)#]+)\)|^\[\d+\]: (\S+)$", text, re.MULTILINE)
+        local = [a or b for a, b in targets if not (a or b).startswith("http")]
+        assert [link for link in local if not (LESSONS / link).exists()] == [], name
+    answers = re.split(r"^\*\*\d+\. ", pages["FAQ.md"], flags=re.MULTILINE)[1:]
+    assert len(answers) == 17
+    assert all(re.search(r"[Ll]essons?\s\[\d+\]", answer) for answer in answers)
+    for number, file in re.findall(r"^\[(\d+)\]: (\S+)$", pages["FAQ.md"], re.MULTILINE):
+        assert file.startswith(f"{int(number):02d}_")
 
 
 def test_lessons_name_the_errata_that_point_to_them():

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from minift.cli.arguments import EXIT_FAILURE, MistakeError, count, folder
+from minift.cli.arguments import EXIT_FAILURE, EXIT_INTERRUPTED, MistakeError, count, folder
 
 
 def add(commands: Any) -> None:
@@ -119,7 +119,8 @@ def check_and_note(lesson: Any) -> int:
     print(checking.explain(lesson, verdict))
     if verdict.right:
         progress.note(lesson, solved=True)
-    return 0 if verdict.right else EXIT_FAILURE
+        return 0
+    return EXIT_INTERRUPTED if verdict.interrupted else EXIT_FAILURE
 
 
 def hint(options: argparse.Namespace) -> int:
@@ -157,7 +158,7 @@ def write_notebook(options: argparse.Namespace) -> int:
 
 
 def watch(_: argparse.Namespace) -> int:
-    """Check what is saved until Ctrl-C."""
+    """Check what is saved until Ctrl-C; one during a check ends this check only."""
     from minift.learn.checking import near
     from minift.learn.course import all_lessons
     from minift.learn.watching import saved
@@ -165,8 +166,11 @@ def watch(_: argparse.Namespace) -> int:
     lessons = all_lessons()
     where = near(lessons[0].exercises)
     print(f"Watching {where}; save an exercise to check it, Ctrl-C to end", flush=True)
-    for lesson in saved(lessons):
-        print(f"\n{near(lesson.exercise)}")
-        check_and_note(lesson)
-        sys.stdout.flush()
+    try:
+        for lesson in saved(lessons):
+            print(f"\n{near(lesson.exercise)}", flush=True)
+            check_and_note(lesson)
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        print()
     return 0

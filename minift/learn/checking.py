@@ -9,10 +9,12 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import sys
+import threading
 import traceback
 import uuid
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -21,6 +23,9 @@ from typing import Any
 from minift.learn.course import ROOT, Lesson
 
 Case = Callable[[Any], None]
+BRING_BACK = "for the stub as it was: git checkout"
+READ = "your file can be read"
+PATIENCE = 10.0  # seconds after which a case that still runs is named
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,7 @@ class Verdict:
     failed: str | None = None
     message: str = ""
     unwritten: bool = False  # the stub is as it was
+    interrupted: bool = False  # by Ctrl-C
 
     @property
     def right(self) -> bool:
@@ -42,24 +48,40 @@ def check_exercise(lesson: Lesson, file: Path | None = None) -> Verdict:
     cases = cases_of(load(lesson.check))
     file = file or lesson.exercise
     passed: list[str] = []
+    idea = READ
     try:
-        exercise = load(file)
-    except Exception as error:
-        return Verdict(passed, "your file can be read", where(error, file))
-    for case in cases:
-        idea = inspect.getdoc(case) or case.__name__
-        try:
-            with warnings.catch_warnings():
+        if not file.is_file():
+            return Verdict(passed, idea, f"{near(file)} is not there; {BRING_BACK} {near(file)}")
+        with named_if_slow(idea):
+            exercise = load(file)
+        for case in cases:
+            idea = inspect.getdoc(case) or case.__name__
+            with warnings.catch_warnings(), named_if_slow(idea):
                 warnings.simplefilter("ignore")  # the case says what is wrong, in better words
                 case(exercise)
-        except NotImplementedError as error:
-            return Verdict(passed, idea, str(error), unwritten=True)
-        except AssertionError as error:
-            return Verdict(passed, idea, str(error) or where(error, file))
-        except Exception as error:
-            return Verdict(passed, idea, where(error, file))
-        passed.append(idea)
+            passed.append(idea)
+    except NotImplementedError as error:
+        return Verdict(passed, idea, str(error), unwritten=idea != READ)
+    except AssertionError as error:
+        return Verdict(passed, idea, (idea != READ and str(error)) or where(error, file))
+    except KeyboardInterrupt as error:
+        return Verdict(passed, idea, where(error, file), interrupted=True)
+    except (Exception, SystemExit) as error:  # an exercise may call exit()
+        return Verdict(passed, idea, where(error, file))
     return Verdict(passed)
+
+
+@contextmanager
+def named_if_slow(idea: str) -> Iterator[None]:
+    """Tell on standard error what is being checked if it takes long: it may never end."""
+    text = f"  ...   {idea} (for {PATIENCE:g} s so far; Ctrl-C stops it and says where it is)"
+    timer = threading.Timer(PATIENCE, lambda: print(text, file=sys.stderr, flush=True))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def load(file: Path) -> ModuleType:
@@ -91,9 +113,17 @@ def where(error: BaseException, file: Path) -> str:
     if isinstance(error, SyntaxError) and error.filename == str(file):
         return f"{near(file)}, line {error.lineno}: SyntaxError: {error.msg}"
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(file)]
-    if not frames:
-        return f"your code raised {said}"
-    return f"{near(file)}, line {frames[-1].lineno}: `{frames[-1].line}` raised {said}"
+    place = f"{near(file)}, line {frames[-1].lineno}: `{frames[-1].line}`" if frames else ""
+    if isinstance(error, KeyboardInterrupt):
+        return f"you stopped the check at {place or 'a place outside your file'}"
+    if place:
+        return f"{place} raised {said}"
+    if isinstance(error, AttributeError) and isinstance(error.obj, ModuleType):
+        return f"{near(file)} has no `{error.name}`; the check asks for it by this name"
+    return (
+        f"the check cannot work with your code, {said}; compare what your functions take and "
+        "return with what the stub says"
+    )
 
 
 def near(file: Path) -> str:

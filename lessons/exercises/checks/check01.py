@@ -33,8 +33,14 @@ def case_tanh_has_the_right_value(exercise):
 
 def case_tanh_remembers(exercise):
     """tanh remembers its parent and the local derivative at that point"""
-    parents = exercise.tanh(exercise.Value(0.5)).parents
-    true("tanh(x) should have one parent, x", len(parents) == 1)
+    x = exercise.Value(0.5)
+    parents = exercise.tanh(x).parents
+    pairs = [pair for pair in parents if isinstance(pair, tuple) and len(pair) == 2]
+    one_pair = len(parents) == len(pairs) == 1
+    true("x = Value(0.5): tanh(x).parents should be a tuple of one pair, (x, derivative), as "
+         f"that of exp(x) is; yours holds {len(parents)} things, {len(pairs)} of them pairs",
+         one_pair)  # fmt: skip
+    true("x = Value(0.5): the parent of tanh(x) should be x itself", parents[0][0] is x)
     measured = (math.tanh(0.5 + 1e-6) - math.tanh(0.5 - 1e-6)) / 2e-6
     same("the local derivative of tanh at 0.5, beside the measured one",
          parents[0][1], measured, atol=1e-7)  # fmt: skip
@@ -44,7 +50,7 @@ def case_the_end_has_slope_one(exercise):
     """the walk begins with d out / d out = 1"""
     out = exercise.Value(2.0) * exercise.Value(3.0)
     exercise.backward(out)
-    same("grad of out itself, after backward(out)", out.grad, 1.0)
+    same("out.grad after backward(out), which sets .grad and returns nothing", out.grad, 1.0)
 
 
 def case_contributions_are_added(exercise):
@@ -53,7 +59,7 @@ def case_contributions_are_added(exercise):
 
 
 def case_the_order_is_kept(exercise):
-    """a value hands on what it got only when all of it has arrived"""
+    """a value hands on what it got once, and only when all of it has arrived"""
 
     def doubled_twice(a):
         b = a + a
@@ -72,6 +78,14 @@ def case_a_long_way_and_a_short_one(exercise):
     same("b = a·a; out = b + exp(exp(b)·b)·b: grad of a, for a = 0.4, beside the measured one",
          slopes(exercise, two_ways, 0.4), differences(exercise, two_ways, 0.4),
          rtol=1e-6)  # fmt: skip
+
+
+def case_parents_alone_say_the_order(exercise):
+    """the order follows from who is whose parent, not from when a value was made"""
+    c, b, a = exercise.Value(4.0), exercise.Value(2.0), exercise.Value(1.0)
+    b.parents, c.parents = ((a, 1.0), (a, 1.0)), ((b, 1.0), (b, 1.0))
+    exercise.backward(c)
+    same("c = b + b, made before b, and b = a + a, made before a: grad of a", a.grad, 4.0)
 
 
 def case_all_together(exercise):

@@ -6,12 +6,13 @@ from minift.learn import true
 
 X = np.random.default_rng(7).uniform(-2, 2, (3, 4))
 BLIND = (
-    "The sum of its outputs never changes, and neither do they if all inputs grow alike. Whoever "
-    "looks at that compares 0 with rounding errors. What else could you look at?"
+    "The sum of a softmax's outputs never changes; and if all inputs of a row grow by the same, no "
+    "output changes. Whoever looks there compares 0 with rounding errors. Where else could you "
+    "look?"
 )
 MEASURED = (
-    "How exact is your own measurement? The lesson's picture shows its error against the step and "
-    "the kind of number."
+    "How exact is your own measurement? Over which distance does it go, and what does the lesson's "
+    "picture say about the step and the kind of number?"
 )
 SIZE = "Is what you allow large or small beside this derivative?"
 SEEDS = range(5)  # a check must not depend on its luck
@@ -107,6 +108,12 @@ def case_wrong_by_a_thousandth(exercise):
     rejects(exercise, "1.001 times the derivative of exp",
             "How large is the error of your own measurement, and what do you allow?",
             np.exp, lambda x, v: 1.001 * v * np.exp(x))  # fmt: skip
+
+
+def case_a_strong_bend(exercise):
+    """a right derivative is accepted where the curve bends strongly: sin(200 x)"""
+    accepts(exercise, "sin(200 x), whose waves are 0.03 long", lambda x: np.sin(200 * x),
+            lambda x, v: v * 200 * np.cos(200 * x), MEASURED)  # fmt: skip
 
 
 def case_large_and_small(exercise):

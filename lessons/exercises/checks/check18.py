@@ -31,6 +31,14 @@ def two_phases(exercise, steps_before, lr=0.1, later_lr=0.1, steps_after=4):
     return first, second
 
 
+def case_the_models_own_array_moves(exercise):
+    """the model looks at the array that it gave away: a step changes this one, in place"""
+    first = FIRST.copy()
+    exercise.Adam([first], 0.1).step([SLOPES[0]])
+    true(f"after one step the array that was given to Adam is still {first}; what did move?",
+         not np.array_equal(first, FIRST))  # fmt: skip
+
+
 def case_one_group_is_adam(exercise):
     """without any group added later, it is the Adam of lesson 06"""
     first = FIRST.copy()
@@ -90,12 +98,28 @@ def case_frozen_means_frozen(exercise):
          first, alone(FIRST, SLOPES[:2], 0.1))  # fmt: skip
 
 
+def case_a_clock_for_each(exercise):
+    """of two parameters in one group one may be frozen: what is known is known of each"""
+    first, second = FIRST.copy(), SECOND.copy()
+    optimizer = exercise.Adam([first, second], 0.1)
+    for t in range(3):
+        optimizer.step([SLOPES[t], None])
+    same("one group of two, 3 steps: the second has no gradient and should rest", second, SECOND)
+    optimizer.step([SLOPES[3], OTHERS[3]])
+    same("and when it thaws: how far it goes in its first step at rate 0.1",
+         np.abs(second - SECOND), np.full(3, 0.1), atol=1e-6)  # fmt: skip
+    same("the first, which had a gradient each time", first, alone(FIRST, SLOPES[:4], 0.1))
+
+
 def case_nobody_twice(exercise):
     """a parameter in two groups would be moved twice in each step"""
     first = FIRST.copy()
     optimizer = exercise.Adam([first], 0.1)
     refuses("adding an array that is trained already", lambda: optimizer.add_group([first], 0.1),
             ValueError)  # fmt: skip
+    second = SECOND.copy()
+    refuses("adding a group that names one array twice",
+            lambda: optimizer.add_group([second, second], 0.1), ValueError)  # fmt: skip
 
 
 def case_equal_is_not_the_same(exercise):
