@@ -1,7 +1,6 @@
 """`minift pretrain` on text: the ids lie in DIR/corpus, whatever the size, and are made once."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from finetune_cases import mistake, run
-from pretrain_cases import book, config, model_for, pretrain
+from pretrain_cases import book, config, model_for, npz, pretrain
 
 from minift.data import pack
 from minift.jobs.pretraining import Options, prepare, running, text_work
@@ -99,11 +98,14 @@ def test_a_corpus_that_has_changed_since_is_refused(capsys, tmp_path):
 def test_the_corpus_belongs_to_the_run_that_overwrite_replaces(capsys, tmp_path):
     output = tmp_path / "out"
     pretrain(capsys, "mlm", book(tmp_path / "b.txt"), output)
-    assert "corpus" in mistake(capsys, *words("mlm", tmp_path, book(tmp_path / "b.txt"), output))
-    before = (output / "corpus" / "ids").read_bytes()
+    said = mistake(capsys, *words("mlm", tmp_path, book(tmp_path / "b.txt"), output))
+    assert "pictures, corpus)" in said
+    before = (output / "corpus" / "ids").stat().st_size
     pretrain(capsys, "mlm", book(tmp_path / "c.txt", documents=30), output, "--overwrite")
-    assert (output / "corpus" / "ids").stat().st_size > len(before)
+    assert (output / "corpus" / "ids").stat().st_size > before
     assert names(output / "corpus") == FILES
+    pretrain(capsys, "vae", npz(tmp_path / "s.npz"), output, "--overwrite")
+    assert not (output / "corpus").exists()
 
 
 def test_what_is_learnt_from_are_the_documents_of_the_files(tmp_path):
@@ -125,13 +127,13 @@ def test_what_is_learnt_from_are_the_documents_of_the_files(tmp_path):
 
 
 PEAK = """
-import json, resource, sys
+import json, re, sys
 from minift.cli import main
 from minift.jobs.pretraining import next_words, text_files
 text_files.SAMPLE = next_words.COUNTED = 200_000  # both bounds are below the smaller corpus
 code = main(sys.argv[1:])
-scale = 1 if sys.platform == "darwin" else 1024
-print(json.dumps([code, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale]))
+status = open("/proc/self/status").read()  # ru_maxrss would begin at the parent's
+print(json.dumps([code, 1024 * int(re.search(r"VmHWM:\\s*(\\d+) kB", status)[1])]))
 """
 
 
@@ -152,8 +154,8 @@ def peak(objective, data, output, model):
 def large(tmp_path_factory):
     """Files of 2 and of 24 megabytes."""
     rng, folder = np.random.default_rng(0), tmp_path_factory.mktemp("large")
-    long = [letter * 60 for letter in "abcdefghij"]  # long, so that there are few to cut
-    lines = [". ".join(long[i] for i in rng.integers(0, 10, 40)) for _ in range(3000)]
+    long = [letter * 20 for letter in "abcdefghij"]  # long, so that there are few to cut
+    lines = [". ".join(long[i] for i in rng.integers(0, 10, 100)) for _ in range(3000)]
     for size in (2, 24):
         with (folder / f"{size}.txt").open("w", encoding="utf-8") as stream:
             while stream.tell() < size * 1e6:
@@ -162,14 +164,14 @@ def large(tmp_path_factory):
     return folder
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no resource")
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("objective", ["mlm", "bert", "causal"])
 def test_memory_does_not_grow_with_the_corpus(tmp_path, large, objective):
     model = model_for(tmp_path, objective)
     small, big = (
         peak(objective, large / f"{size}.txt", tmp_path / f"{size}", model) for size in (2, 24)
     )
-    assert big - small < 8e6  # the text alone is 22 MB more, its lines and ids several times that
+    assert big - small < 6e6  # the text is 22 MB more, and a list of its ids 17 MB
 
 
 @pytest.mark.parametrize("objective", TEXT)
