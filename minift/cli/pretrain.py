@@ -30,10 +30,9 @@ def add(commands: Any) -> None:
         help="pre-train a model on text or images without labels",
         description=(
             "Learn from data without labels, beside a baseline that says what the loss is worth;\n"
-            "labels, where there are any, only judge. --data of text: .txt (a text a line, blank\n"
-            "lines between documents; of any size: its ids go to DIR/corpus, a twentieth of the\n"
-            "documents, chosen by a hash of their text, is held out), or what fits into memory: a\n"
-            "table, glosses, moby-dick, or what `minift fetch` has;\n"
+            "labels, where there are any, only judge. --data of text: .txt of any size (a text a\n"
+            "line, blank lines between documents; ids lie in DIR/corpus, a twentieth is held out\n"
+            "by a hash of its text), a table, glosses, moby-dick, or what `minift fetch` has;\n"
             "of images: an .npz (images, labels), a folder of PNGs (one sub-folder a class),\n"
             "digits, fashion-mnist or mnist. After a kill: minift pretrain --resume DIR"
         ),
