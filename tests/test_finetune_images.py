@@ -9,7 +9,7 @@ from pretrain_cases import squares
 
 import minift as mf
 from minift.jobs import image_finetuning
-from minift.jobs.image_finetuning.forgetting import contrastive, source_loss
+from minift.jobs.image_finetuning import forgetting
 from minift.models import (
     GAN,
     VAE,
@@ -195,12 +195,28 @@ def test_the_source_loss_is_that_of_the_old_decoder_on_the_tuned_encoder(tmp_pat
     assert found["after"] > 1.05 * found["before"]
 
 
+@pytest.mark.parametrize("source", SOURCES)
+def test_the_source_loss_on_a_device_is_that_on_the_cpu(tmp_path, folder, device, source):
+    data = str(folder / "uneven.npz")
+    plan = image_finetuning.prepare(
+        image_finetuning.Options(
+            model=folder / source, data=data, output=tmp_path / "out", epochs=1, device=device,
+            focal=True, oversample=True, move_threshold=True, l2_sp=0.1,
+        )
+    )  # fmt: skip
+    found = image_finetuning.run(plan)["forgetting"]
+    objective = forgetting.SOURCES[SOURCES[source][0].__name__][1](6)
+    images = plan.images.images[plan.parts.test]
+    on_cpu = forgetting.source_loss(mf.load(folder / source), objective, images)
+    assert found["before"] == pytest.approx(on_cpu, rel=1e-4)
+
+
 def test_the_source_loss_does_not_depend_on_what_was_drawn_before(folder):
     source, images = mf.load(folder / "simclr"), squares(20)[0][:, None]
     losses = set()
     for seed in (1, 2):
         mf.manual_seed(seed)
-        losses.add(source_loss(source, contrastive(6), images))
+        losses.add(forgetting.source_loss(source, forgetting.contrastive(6), images))
     assert len(losses) == 1
 
 

@@ -59,8 +59,7 @@ def add(commands: Any) -> None:
     option("--epochs", type=count, metavar="N", help="passes over the rows (more for few rows)")
     option("--batch-size", type=count, metavar="N", help="texts of average length a batch (32)")
     option("--accumulate", type=count, default=1, metavar="N",
-           help="a step takes N batches and is that of one as large, in the memory of one (1)",
-           )  # fmt: skip
+           help="N batches make one step, in the memory of one batch (1)")  # fmt: skip
     option("--lr", type=positive, metavar="X", help="peak learning rate (by strategy and model)")
     option("--max-length", type=count, metavar="N", help="cut texts at N tokens (256)")
     option("--val-split", type=share, default=0.1, metavar="X",
