@@ -40,7 +40,7 @@ from minift.quickstart.finetuning import predict
 
 glosses = mf.data.load_glosses()
 tokenizer = mf.load("tiny").tokenizer
-L, EPOCHS, SEEDS = len(glosses.classes), 15, (0, 1, 2)
+L, EPOCHS, SEEDS = len(glosses.classes), 15, (0, 1, 2)  # L = 24
 logging.getLogger("minift").setLevel("ERROR")  # else each model says that its head is new
 
 
@@ -91,10 +91,10 @@ print(dict(zip(NAMES, [sum(p.size for p in layer) for layer in layers_from_the_t
 #
 # | strategy | rate η_d | moves from epoch s_d |
 # |--|--|--|
-# | head only | η (large: the head starts from nothing) | 0 for the head, ∞ for all else |
-# | gradual unfreezing | η · ½^d | 2 · d: one layer more every two epochs |
-# | layer-wise rates | η · ½^d | 0 |
-# | full, small rate | η, a third as large | 0 |
+# | head only | 0.01 (large: the head starts from nothing) | 0 for the head, ∞ for all else |
+# | gradual unfreezing | 0.003 · ½^d | 2 · d: one layer more every two epochs |
+# | layer-wise rates | 0.003 · ½^d | 0 |
+# | full, small rate | 0.001 at every depth | 0 |
 #
 # > **Errata E24, E91.** One article says that fine-tuning re-trains the whole model, another that
 # > it moves "only a few key parameters". Both are rows of this table.
@@ -161,7 +161,9 @@ assert moved == ["classifier.weight", "classifier.bias"]
 # ## The library's four
 #
 # `minift.finetune` has the same strategies. Each is parameter groups and a callback for the
-# Trainer. Train both ways on the same batches with the same dropout, and the weights must agree.
+# Trainer. Its numbers are those of the table: the rate of the head, the factor from each layer to
+# the next one below, and after how many epochs one more layer thaws. Train both ways on the same
+# batches with the same dropout, and the weights must agree.
 
 # %%
 LIBRARY = {
@@ -204,6 +206,11 @@ for strategy, (rates, starts) in STRATEGIES.items():
 #
 # Everything is repeated with three *seeds*. A seed draws the labelled definitions, the head and the
 # order of the batches. All methods get the same definitions. We look at the development data only.
+#
+# How far may the mean of *n* seeds be from what very many would give? With *s*, the standard
+# deviation of the *n* results, the 95 % interval is the mean ± *t* · *s* / √*n*. For many seeds *t*
+# is 1.96. With few of them *s* itself is uncertain, and *t* is larger: *Student's t*, a number that
+# depends on *n* alone.
 
 # %%
 
@@ -243,7 +250,7 @@ for name in [*LIBRARY, "from scratch", "word counts"]:
     print(f"{name:<20} {table[name][0]:.3f} ± {table[name][1]:.3f}")
 
 # %% [markdown]
-# The intervals are wide: with three seeds Student's *t* is 4.3. Do not rank strategies whose
+# The intervals are wide: with three seeds *t* is 4.3. Do not rank strategies whose
 # intervals overlap. The means of all four lie above both rivals; whether that could be luck is
 # asked below, seed by seed.
 #
@@ -294,7 +301,7 @@ for place, name in enumerate(reversed(table)):
     left.plot([found[name, seed] for seed in SEEDS], [place - 0.22] * 3, "|", color=color)
 left.set_yticks(range(len(table)), list(reversed(table)))
 left.set(xlabel="accuracy on development data\n(95 % interval; | each seed)", ylim=(-0.6, 5.5))
-left.set_title("What starts from tiny wins")
+left.set_title("Above both rivals: all that start pre-trained")
 for i, (name, far) in enumerate(moved.items()):
     places = np.arange(DEPTH) + 0.2 * (i - 1.5)
     right.bar(places, far, width=0.19, color=COLORS[name], label=name)

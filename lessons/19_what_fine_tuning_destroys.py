@@ -4,7 +4,7 @@
 # - **You build:** a meter for what a model forgets, a pull back to where it started (L2-SP), and
 #   LoRA, which leaves the old weights alone
 # - **You need:** lessons 14 (hidden words) and 18 (fine-tuning); the small BERT `tiny` that ships
-# - **Time:** 40 minutes to read, 40 seconds to run
+# - **Time:** 40 minutes to read, 45 seconds to run
 # - **Exercise:** fix the bug
 #
 # A body that was pre-trained can do something: it guesses hidden words. Fine-tuning moves its
@@ -15,6 +15,7 @@
 # you any more: with other texts, with the next task, with the one after that.
 
 # %%
+import logging
 import tempfile
 from pathlib import Path
 
@@ -30,6 +31,7 @@ glosses = mf.data.load_glosses()
 source_texts = glosses.dev[0][:600]  # in nobody's training
 texts, labels = draw_labelled(glosses, labels_per_class=32, seed=0)
 test_texts, test_labels = glosses.test
+logging.getLogger("minift").setLevel("ERROR")  # else each model says that its head is new
 
 
 def new_model(seed=0):
@@ -172,18 +174,15 @@ assert apart < 1e-5
 
 # %%
 WAYS = {  # the rate of the body; the new head has 0.004
-    "head only": None,
-    "all, rate 0.002": 2e-3,
-    "all, rate 0.0002": 2e-4,
-    "L2-SP, α = 0.1": 2e-3,
-    "L2-SP, α = 1": 2e-3,
-    "LoRA, r = 8": 4e-3,
-}
+    "head only": None, "all, rate 0.002": 2e-3, "all, rate 0.0002": 2e-4,
+    "L2-SP, α = 0.1": 2e-3, "L2-SP, α = 1": 2e-3, "LoRA, r = 8": 4e-3,
+}  # fmt: skip
 
 
 def fine_tuned(way, seed=0):
     """(model, number of weights that move, the LoRA or None)"""
     model, lora, objective = new_model(seed), None, mf.objectives.Classification()
+    texts, labels = draw_labelled(glosses, labels_per_class=32, seed=seed)
     if way == "head only":
         strategy = finetune.head_only(model, 4e-3)
     elif way.startswith("LoRA"):
@@ -195,13 +194,10 @@ def fine_tuned(way, seed=0):
         alpha = float(way.rpartition(" ")[2])
         strategy, objective = finetune.l2_sp(model, strategy, objective, alpha)
     data = tokenizer.dataset(texts, labels=labels)
-    mf.Trainer(
-        model,
-        DataLoader(data, sampler=BucketSampler(data.lengths, 32 * 16, seed=seed)),
-        objective=objective,
-        config=mf.TrainConfig(steps=160, seed=seed, device="cpu"),
-        optimizer=adamw(strategy.param_groups, lr=4e-3, weight_decay=0.01),
-    ).fit()
+    loader = DataLoader(data, sampler=BucketSampler(data.lengths, 32 * 16, seed=seed))
+    config = mf.TrainConfig(steps=160, seed=seed, device="cpu")
+    optimizer = adamw(strategy.param_groups, lr=4e-3, weight_decay=0.01)
+    mf.Trainer(model, loader, objective=objective, config=config, optimizer=optimizer).fit()
     moving = sum(w.data.size for w in model.parameters() if w.requires_grad)
     return model.eval(), moving, lora
 
@@ -222,17 +218,19 @@ whole = sum(w.data.size for w in new_model().parameters())
 reached, forgot, share = {}, {}, {}
 for way in WAYS:
     model, moving, lora = fine_tuned(way)
+    logits = scores(model)
     if lora is not None:
         with tempfile.TemporaryDirectory() as folder:
             lora.save(model, folder)
             saved = hub.read_arrays(Path(folder) / "adapter.safetensors")
             fresh = new_model(seed=1)  # the same body, another head
             finetune.LoRA.load(fresh, folder)
-        adapted, again = scores(model), scores(fresh.eval())
+        adapted, again = logits, scores(fresh.eval())
         lora.merge(model)
-        different = np.abs(scores(model) - adapted).max()
+        logits = scores(model)
+        different = np.abs(logits - adapted).max()
     share[way], forgot[way] = moving / whole, source.loss(model) - before
-    reached[way] = (scores(model).argmax(axis=1) == test_labels).mean()
+    reached[way] = (logits.argmax(axis=1) == test_labels).mean()
     print(f"{way:<17} {moving:>9,} weights move ({share[way]:.2%}), "
           f"test accuracy {reached[way]:.3f}, source loss {forgot[way]:+.3f}")  # fmt: skip
 
@@ -240,16 +238,33 @@ for way in WAYS:
 # Read both columns together. *Head only* forgets nothing, because it moves nothing, and learns less
 # than the best. Moving all weights at a large rate learns well and ruins the old task. A smaller
 # rate or a larger α forgets less, and learns less. (With a rate of 0.01 in place of 0.004 the head
-# alone reaches 0.525 and still forgets nothing: a rival that both of these lose to.) LoRA moves
-# less than one weight in a hundred, learns about as much as moving all, and forgets about half as
-# much.
+# alone reaches 0.514 and still forgets nothing: a rival that neither of these clearly beats.) LoRA
+# moves less than one weight in a hundred, learns most of what moving all learns, and forgets less
+# than half as much.
 #
 # But it forgets! "LoRA leaves the old weights alone" is true, and the old *task* suffers all the
 # same, because the sum *W* + (α/*r*) *BA* is what the words pass through. What LoRA gives you for
 # certain is something else: take the adapter away and the old model is back, bit for bit.
 #
 # This is one seed, and 3,000 test rows leave about two points of doubt in each accuracy. Do not
-# read an order into the three best; the differences in forgetting are far larger than chance.
+# read an order into ways that lie that near. Is the difference in *forgetting* more than chance?
+# Train LoRA twice more, with other labelled definitions, another head and another order.
+
+# %%
+LORA, ALL = "LoRA, r = 8", "all, rate 0.002"
+rises = [forgot[LORA]]
+for seed in (1, 2):
+    model, _, lora = fine_tuned(LORA, seed)
+    lora.merge(model)
+    rises.append(source.loss(model) - before)
+mean, low, high = mf.metrics.paired_interval(rises, [0.0] * 3)
+print("LoRA forgets, by seed:", *(f"{rise:.3f}" for rise in rises), f"nats; mean {mean:.3f}")
+
+# %% [markdown]
+# LoRA's three seeds lie between 1.16 and 1.19 nats. Those of moving all weights at a rate of 0.002,
+# trained three times in the same way outside this lesson, lie between 2.85 and 3.01. No seed of the
+# one comes near any of the other. (The accuracies remain those of one seed: the lesson would take
+# too long otherwise.)
 #
 # ## What belongs into the file
 #
@@ -264,6 +279,9 @@ assert np.array_equal(again, adapted)  # so the head was in the file
 
 # %% [markdown]
 # ## The picture
+#
+# Each point is one way with seed 0. Good is up and to the left: the new task learned, the old one
+# kept. The ways lie near one line: here, whatever learns more forgets more, LoRA too.
 
 # %%
 figure, axes = learn.new_figure(width=7.4, height=4.2)
@@ -283,17 +301,11 @@ learn.picture(figure, "19_what_fine_tuning_destroys")
 # something. Write both as they should be. Check with `minift learn check 19`.
 
 # %%
-ways = "LoRA, r = 8", "all, rate 0.002"
 learn.result(
-    lesson=19,
-    metric="what LoRA forgets: rise of the source loss, nats a hidden word",
-    value=forgot[ways[0]],
-    baseline=forgot[ways[1]],
-    against="all weights moved at a rate of 0.002",
-    passed=forgot[ways[0]] < 0.75 * forgot[ways[1]] and share[ways[0]] < 0.02 and different < 1e-5,
-    also={
-        "source loss before": before,
-        "LoRA's accuracy": reached[ways[0]],
-        "share of the weights that LoRA moves": share[ways[0]],
-    },
-)
+    lesson=19, metric="what LoRA forgets: rise of the source loss, nats a hidden word",
+    value=mean, baseline=forgot[ALL], against="all weights moved at a rate of 0.002",
+    interval=(low, high),
+    passed=max(rises) < 0.75 * forgot[ALL] and share[LORA] < 0.02 and different < 1e-5,
+    also={"source loss before": before, "LoRA's accuracy": reached[LORA],
+          "share of the weights that LoRA moves": share[LORA]},
+)  # fmt: skip
