@@ -1,7 +1,7 @@
 """Fashion-MNIST: 60,000 images of clothes to learn from, 10,000 to test on; fetched.
 
 Settings were tried on the last 10,000 of the images to learn from. What did not help SimCLR there:
-convolutions (.695), stronger crops, a code or a projection in place of the hidden layer, 3,000 steps.
+convolutions, stronger crops, a code or a projection in place of the hidden layer, 3,000 steps.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ def report(results: dict[str, Any], folder: str | Path) -> Path:
     from matplotlib.figure import Figure
 
     folder = Path(folder)
-    figure = Figure(figsize=(10, 4.2), dpi=130, layout="constrained")
+    figure = Figure(figsize=(10, 4.8), dpi=130, layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.15))
     log = read_records(folder / "train.jsonl")
     draw_pretraining(left, log, results["pretraining"])
@@ -130,4 +130,6 @@ def draw_comparison(axes: Any, runs: Sequence[dict[str, Any]]) -> None:
     axes.set_xlim(counts[0] / 1.3, counts[-1] * 1.3)
     axes.set(xlabel="labels per class", ylabel="accuracy on test (%)")
     axes.set_title("24 classes, few labels: mean ± standard deviation over seeds", fontsize=11)
-    axes.legend(frameon=False, fontsize=8.5)
+    axes.legend(
+        frameon=False, fontsize=8.5, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.14)
+    )
