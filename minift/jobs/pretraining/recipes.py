@@ -7,8 +7,9 @@ Where the numbers of "small" come from:
     autoencoder, denoising, vae,      a few trials on the digits, judged on their test images
     gan, simclr
     causal                            a first guess, measured on Moby-Dick beside n-grams
-    nsp, bert, simcse                 first guesses: 1e-3 served nsp from the shipped checkpoint,
-                                      not from scratch; simcse's temperature is the paper's
+    nsp, simcse                       first guesses, measured from the shipped checkpoint on
+                                      e-mails and glosses; simcse's temperature is the paper's
+    bert                              a first guess
 
 What was measured, and how, is said in `benchmarks/pretraining_quality/`. All
 numbers of "base" are first guesses too. What an objective is stands in `minift/objectives/`; what
