@@ -249,7 +249,7 @@ def test_an_output_that_holds_the_model(capsys, here, model):
     for output in ("run", "run/model"):
         said = told(capsys, here, *words("run/model", "--overwrite", output=output))
         assert said == (
-            f"--output {output} holds the model that is to be fine-tuned; name another folder"
+            f"--output {output} holds the model that training starts from; name another folder"
         )
 
 

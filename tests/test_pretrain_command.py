@@ -354,6 +354,18 @@ def test_ctrl_c_says_how_to_go_on(tmp_path):
     assert err.endswith(f"; go on with: minift pretrain --resume {output}\n")
 
 
+def test_a_run_that_wrote_nothing_offers_no_going_on(capsys, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("minift.jobs.pretraining.run", full)
+    code, _, err = run(
+        capsys, "pretrain", "--objective", "vae", "--data", npz(tmp_path / "s.npz"),
+        "--output", tmp_path / "out", "--model", model_for(tmp_path, "vae"),
+    )  # fmt: skip
+    assert (code, err) == (1, "\nminift: pretrain: [Errno 28] No space left on device\n")
+
+
 def test_changed_data_and_more_options_are_refused_when_going_on(capsys, tmp_path):
     data, output = npz(tmp_path / "s.npz"), tmp_path / "out"
     pretrain(capsys, "vae", data, output)

@@ -39,7 +39,10 @@ def carry_out(
         raise
     except (OSError, RuntimeError, ValueError) as error:
         reason, code = f"{name}: {error}", EXIT_FAILURE
-    holds = ", ".join(sorted(path.name for path in output.iterdir())) or "nothing yet"
-    again = f"go on with: minift {name} --resume {output}"
-    print(f"\nminift: {reason}; {output} holds: {holds}; {again}", file=sys.stderr)
+    holds = sorted(path.name for path in output.iterdir()) if output.is_dir() else []
+    if holds:
+        reason += (
+            f"; {output} holds: {', '.join(holds)}; go on with: minift {name} --resume {output}"
+        )
+    print(f"\nminift: {reason}", file=sys.stderr)
     return code

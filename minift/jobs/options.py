@@ -63,7 +63,7 @@ def check_training(options: TrainingOptions) -> None:
             "--unfreeze stall waits for the validation, which --val-split 0 leaves out"
         )
     check_parts(options)
-    check_output(options)
+    check_output(options.output, options.model)
 
 
 def check_choice(name: str, value: str, known: Sequence[str]) -> None:
@@ -82,17 +82,16 @@ def check_parts(options: TrainingOptions) -> None:
         )
 
 
-def check_output(options: TrainingOptions) -> None:
+def check_output(output: Path, model: str | Path) -> None:
     """Raise ValueError if the run would write over the model that it starts from."""
-    output, model = options.output.resolve(), Path(options.model).resolve()
-    if output in (model, *model.parents) and model.exists():
+    place, start = output.resolve(), Path(model).resolve()
+    if place in (start, *start.parents) and start.exists():
         raise ValueError(
-            f"--output {options.output} holds the model that is to be fine-tuned; name another "
-            f"folder"
+            f"--output {output} holds the model that training starts from; name another folder"
         )
 
 
-def check_known(kind: type[TrainingOptions], record: dict[str, Any], folder: Path) -> None:
+def check_known(kind: type[Any], record: dict[str, Any], folder: Path) -> None:
     """Raise ValueError if a run was told what this version does not understand."""
     strange = record["options"].keys() - {field.name for field in fields(kind)}
     if strange:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from minift import hub
 from minift.jobs import folder as run_folder
 from minift.jobs import resuming
 from minift.jobs.images import is_images, read_images, split
+from minift.jobs.options import check_known, check_output
 from minift.jobs.pretraining.image_work import ImageWork
 from minift.jobs.pretraining.masked_words import MaskedWords
 from minift.jobs.pretraining.next_words import NextWords
@@ -71,7 +72,7 @@ def prepare(options: Options) -> Plan:
     """
     recipe = recipe_of(options)
     run_folder.check_folder(options.output, options.overwrite)
-    check_output(options)
+    check_output(options.output, options.model)
     return Plan(options, recipe, work_of(options, recipe), choose_device(options.device))
 
 
@@ -85,12 +86,7 @@ def prepare_again(folder: Path) -> Plan | None:
     if resuming.is_finished(folder):
         return None
     said, where = record["options"], record["directory"]
-    known = {field.name for field in fields(Options)}
-    if not said.keys() <= known:
-        raise ValueError(
-            f"{folder} was made by minift {record['minift']} with options that this version does "
-            f"not have: {', '.join(said.keys() - known)}"
-        )
+    check_known(Options, record, folder)
     again = {
         "data": [str(resuming.said_then(word, where)) for word in said["data"]],
         "model": str(resuming.said_then(said["model"], where)),
@@ -169,13 +165,3 @@ def one(options: Options) -> Sequence[str]:
     if len(options.data) != 1:
         raise ValueError(f"images come from one place, but --data names {len(options.data)}")
     return options.data
-
-
-def check_output(options: Options) -> None:
-    """Raise ValueError if the run would write over the model that it starts from."""
-    output, model = options.output.resolve(), Path(options.model).resolve()
-    if model.exists() and output in (model, *model.parents):
-        raise ValueError(
-            f"--output {options.output} holds the model that training starts from; name another "
-            f"folder"
-        )
