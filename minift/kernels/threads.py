@@ -149,7 +149,7 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-class single_blas:  # noqa: N801
+class single_blas:  # noqa: N801 - used like no_grad
     """Inside `with single_blas():` BLAS works on one thread; then on as many as before.
 
     Its second thread would spin for some 25 ms after a product, beside ours: one such product in

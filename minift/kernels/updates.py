@@ -45,7 +45,7 @@ def fused(kernel: multi_tensor.Rule, host: Callable[..., None] | None = None) ->
     overrides it has none."""
 
     def mark(rule: F) -> F:
-        rule.kernel, rule.host = kernel, host  # type: ignore[attr-defined]
+        rule.kernel, rule.host = kernel, host  # type: ignore[attr-defined]  # of a function
         return rule
 
     return mark
