@@ -19,6 +19,7 @@ from minift.train import (
     Checkpoint,
     CollapseDetector,
     CsvLog,
+    EarlyStopping,
     JsonLog,
     Norms,
     TrainConfig,
@@ -181,11 +182,40 @@ def test_the_model_ends_with_the_average_of_its_weights(device):
     trainer.model.freeze("first.weight")
     frozen = trainer.model.first.weight.numpy().copy()
     trainer.fit()
-    for weight in seen:
-        expected = 0.8 * expected + 0.2 * weight
+    for t, weight in enumerate(seen, 1):
+        decay = min(0.8, (1 + t) / (10 + t))  # 2/11, 3/12, ...
+        expected = decay * expected + (1 - decay) * weight
     np.testing.assert_allclose(trainer.model.last.weight.numpy(), expected, rtol=1e-5)
     np.testing.assert_array_equal(trainer.model.first.weight.numpy(), frozen)
     assert abs(seen[-1] - expected).max() > 1e-4
+
+
+def test_evaluations_are_of_the_average_and_steps_are_not(device):
+    class Watch(Callback):
+        def __init__(self):
+            self.after_step, self.at_evaluation = [], []
+
+        def on_step_end(self, trainer):
+            self.after_step.append(trainer.model.last.weight.numpy().copy())
+
+        def on_evaluate(self, trainer):
+            self.at_evaluation.append(trainer.model.state_dict())
+
+    plain, watch, stopping = Watch(), Watch(), EarlyStopping()
+    build(plain, validation=examples(), steps=12, device=device).fit()
+    averaged = build(
+        AverageWeights(0.9), watch, stopping, validation=examples(), steps=12, device=device
+    )
+    numbers = averaged.fit().evaluations
+    np.testing.assert_array_equal(watch.after_step, plain.after_step)  # the average moves nothing
+    assert abs(watch.at_evaluation[-1]["last.weight"] - watch.after_step[-1]).max() > 1e-3
+    for record, weights in zip(numbers, watch.at_evaluation):
+        averaged.model.load_state_dict(weights)
+        again = averaged.evaluate(averaged.validation)["loss"]
+        assert again == pytest.approx(record["validation_loss"], rel=1e-6)
+    best = watch.at_evaluation[[n["step"] for n in numbers].index(stopping.best_step)]
+    stopping.on_fit_end(averaged)
+    np.testing.assert_array_equal(averaged.model.last.weight.numpy(), best["last.weight"])
 
 
 def test_a_resumed_average_is_that_of_the_uninterrupted_run(tmp_path, device):

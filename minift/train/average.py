@@ -18,10 +18,13 @@ if TYPE_CHECKING:
 
 
 class AverageWeights(Callback):
-    """θ̄ ← d θ̄ + (1 - d) θ after each step, from the first weights on; the model ends with θ̄.
+    """θ̄ ← d θ̄ + (1 - d) θ after step t, from the first weights on; the model ends with θ̄.
 
-    The mean reaches back about 1 / (1 - d) steps. Evaluations during training are of the weights
-    themselves, not of their mean.
+    d is `decay`, and (1 + t) / (10 + t) as long as that is less: the weights at the start, and a
+    head that was drawn at random with them, are forgotten soon (as in TensorFlow's
+    ExponentialMovingAverage). Later the mean reaches back about 1 / (1 - d) steps. Evaluations are
+    of θ̄ too, so it stands in the list before EarlyStopping, which keeps the best of what is
+    evaluated.
     """
 
     def __init__(self, decay: float = 0.999):
@@ -29,6 +32,7 @@ class AverageWeights(Callback):
             raise ValueError(f"AverageWeights: decay must lie in [0, 1), got {decay}")
         self.decay = decay
         self._mean: dict[str, Any] = {}
+        self._weights: dict[str, Any] = {}  # of the model, while it has the mean
 
     def on_fit_start(self, trainer: Trainer) -> None:
         for name, parameter in trainer.model.named_parameters():
@@ -36,11 +40,22 @@ class AverageWeights(Callback):
             self._mean[name] = start.copy()
 
     def on_step_end(self, trainer: Trainer) -> None:
+        decay = min(self.decay, (1 + trainer.step) / (10 + trainer.step))
         for name, parameter in trainer.model.named_parameters():
             mean = self._mean[name]
-            mean += (1 - self.decay) * (parameter.data - mean)
+            mean += (1 - decay) * (parameter.data - mean)
+
+    def on_evaluate_start(self, trainer: Trainer) -> None:
+        for name, parameter in trainer.model.named_parameters():
+            self._weights[name] = parameter.data.copy()  # assigning writes into the array
+            parameter.data = self._mean[name].astype(parameter.dtype)
+
+    def on_evaluate_end(self, trainer: Trainer) -> None:
+        for name, parameter in trainer.model.named_parameters():
+            parameter.data = self._weights.pop(name)
 
     def on_fit_end(self, trainer: Trainer) -> None:
+        self._weights.clear()  # an evaluation that an error ended
         for name, parameter in trainer.model.named_parameters():
             parameter.data = self._mean[name].copy()
 

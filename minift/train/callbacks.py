@@ -27,8 +27,14 @@ class Callback:
     def on_step_end(self, trainer: Trainer) -> None:
         """After an update: `trainer.log` holds its numbers, `trainer.batches` its batches."""
 
+    def on_evaluate_start(self, trainer: Trainer) -> None:
+        """Before the validation data are evaluated: the place to put other weights in."""
+
     def on_evaluate(self, trainer: Trainer) -> None:
         """After the validation data were evaluated, into `trainer.history.evaluations[-1]`."""
+
+    def on_evaluate_end(self, trainer: Trainer) -> None:
+        """After all `on_evaluate`: what `on_evaluate_start` changed is put back."""
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         """After the last batch of an epoch; `trainer.epoch` counts the finished ones."""

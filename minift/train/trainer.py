@@ -232,10 +232,12 @@ class Trainer:
 
     def _validate(self) -> None:
         assert self.validation is not None
+        self._call("on_evaluate_start")
         numbers = self.evaluate(self.validation)
         named = {f"validation_{name}": value for name, value in numbers.items()}
         self.history.evaluations.append({"step": self.step, **named})
         self._call("on_evaluate")
+        self._call("on_evaluate_end")
 
     def _evaluation_is_due(self) -> bool:
         if self.validation is None:
