@@ -28,6 +28,8 @@ TEXTS = {
     "features, over-sampled": "--strategy head --oversample --feature-cache cache",
     "thawed at a stall": "--strategy gradual --unfreeze stall --schedule slanted_triangular",
     "l2-sp, cosine, mean": "--l2-sp 0.1 --schedule cosine --pooling mean",
+    "averaged, frozen": "--ema 0.9 --freeze *.embeddings.* --recompute --norms --clip 0.5",
+    "averaged adapters": "--ema 0.9 --strategy lora --patience 2 --min-delta 0.01",
     "several labels": "--task multilabel --class-weight balanced --move-threshold",
     "numbers, lora": "--task regression --strategy lora",
 }
@@ -117,6 +119,7 @@ IMAGES = {
     "focal, over-sampled, moved": "--loss focal --oversample --move-threshold",
     "discriminative, l2-sp": "--strategy discriminative --schedule one_cycle --l2-sp 0.1",
     "thawed at a stall": "--strategy gradual --unfreeze stall",
+    "averaged, frozen": "--ema 0.9 --freeze encoder.layers.0 --norms --clip 0.5",
     "head, accumulated": "--strategy head --class-weight balanced --accumulate 2 --epochs 8",
 }
 

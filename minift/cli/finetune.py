@@ -14,6 +14,7 @@ from minift.cli.arguments import (
     check_resume_alone,
     count,
     folder,
+    not_negative,
     positive,
     share,
     whole,
@@ -43,7 +44,18 @@ def add(commands: Any) -> None:
             "A run that was killed goes on with: minift finetune --resume DIR"
         ),
     )
-    option = command.add_argument
+    add_data(command.add_argument_group("what to learn from"))
+    add_moving(command.add_argument_group("which weights move"))
+    add_training(command.add_argument_group("how they move"))
+    add_remedies(command.add_argument_group("against uneven classes"))
+    add_resume(command)
+    add_device(command)
+    command.set_defaults(run=run)
+
+
+def add_data(group: Any) -> None:
+    """The model, the rows and where the result goes."""
+    option = group.add_argument
     option("--model", required=True, metavar="DIR|NAME",
            help="a model folder, a run's, or tiny")  # fmt: skip
     option("--data", required=True, metavar="FILE", help="the table, or images (see above)")
@@ -53,19 +65,60 @@ def add(commands: Any) -> None:
     option("--output", type=folder, required=True, metavar="DIR", help="where the run goes")
     option("--overwrite", action="store_true", help="replace a run that DIR already holds")
     option("--task", choices=TASKS, default=TASKS[0], help=f"what labels are ({TASKS[0]})")
-    option(
-        "--strategy", choices=STRATEGIES, default=STRATEGIES[0], help="which weights move (full)"
-    )
-    option("--epochs", type=count, metavar="N", help="passes over the rows (more for few rows)")
-    option("--batch-size", type=count, metavar="N", help="texts of average length a batch (32)")
-    option("--accumulate", type=count, default=1, metavar="N",
-           help="N batches make one step, in the memory of one batch (1)")  # fmt: skip
-    option("--lr", type=positive, metavar="X", help="peak learning rate (by strategy and model)")
     option("--max-length", type=count, metavar="N", help="cut texts at N tokens (256)")
     option("--val-split", type=share, default=0.1, metavar="X",
            help="share of the rows that chooses the best epoch (0.1)")  # fmt: skip
     option("--test-split", type=share, default=0.1, metavar="X",
            help="share of the rows that is only for the final numbers (0.1)")  # fmt: skip
+    option("--seed", type=whole, default=0, metavar="N", help="of split, head and order (0)")
+
+
+def add_moving(group: Any) -> None:
+    """The strategy and what belongs to it."""
+    option = group.add_argument
+    option("--strategy", choices=STRATEGIES, default=STRATEGIES[0],
+           help="all, the head, thawed from the top, slower with depth, or adapters (full)",
+           )  # fmt: skip
+    option("--freeze", action="append", default=[], metavar="PATTERN",
+           help="hold these fast as well, as '*.embeddings.*' (may be repeated)")  # fmt: skip
+    option("--unfreeze", choices=UNFREEZING, default=UNFREEZING[0],
+           help="--strategy gradual thaws a layer by epoch, or when validation stalls")  # fmt: skip
+    option("--l2-sp", type=positive, metavar="X",
+           help="pull the body to its pre-trained weights, this strongly (0.01)")  # fmt: skip
+    option("--pooling", choices=POOLING,
+           help="a text is its first token (cls) or the mean of all of them")  # fmt: skip
+    option("--feature-cache", metavar="DIR",
+           help="keep what --strategy head reads, for further runs on the same texts")  # fmt: skip
+
+
+def add_training(group: Any) -> None:
+    """Rates, steps, and when it ends."""
+    option = group.add_argument
+    option("--epochs", type=count, metavar="N", help="passes over the rows (more for few rows)")
+    option("--batch-size", type=count, metavar="N", help="texts of average length a batch (32)")
+    option("--accumulate", type=count, default=1, metavar="N",
+           help="N batches make one step, in the memory of one batch (1)")  # fmt: skip
+    option("--recompute", action="store_true",
+           help="keep less of each block for the way back: less memory, a third more time",
+           )  # fmt: skip
+    option("--lr", type=positive, metavar="X", help="peak learning rate (by strategy and model)")
+    option("--schedule", choices=SCHEDULES, default=SCHEDULES[0],
+           help="how the learning rate rises and falls (linear)")  # fmt: skip
+    option("--clip", type=not_negative, default=1.0, metavar="X",
+           help="shorten gradients longer than X (1; 0: never)")  # fmt: skip
+    option("--ema", type=share, metavar="X",
+           help="judge and keep averaged weights, of which the share X stays in a step",
+           )  # fmt: skip
+    option("--patience", type=count, metavar="N",
+           help="end after N epochs without a better validation (by strategy)")  # fmt: skip
+    option("--min-delta", type=not_negative, default=0.0, metavar="X",
+           help="better means by more than X (0)")  # fmt: skip
+    option("--norms", action="store_true", help="log the length of weights and of their updates")
+
+
+def add_remedies(group: Any) -> None:
+    """What can be done for rare classes."""
+    option = group.add_argument
     option("--class-weight", choices=("none", "balanced"), default="none",
            help="balanced: every class counts the same, however rare")  # fmt: skip
     option("--loss", choices=("plain", "focal"), default="plain",
@@ -73,20 +126,6 @@ def add(commands: Any) -> None:
     option("--oversample", action="store_true", help="show rows of rare classes several times")
     option("--move-threshold", action="store_true",
            help="move thresholds to the best macro-F1 on the validation part")  # fmt: skip
-    option("--pooling", choices=POOLING,
-           help="a text is its first token (cls) or the mean of all of them")  # fmt: skip
-    option("--feature-cache", metavar="DIR",
-           help="keep what --strategy head reads, for further runs on the same texts")  # fmt: skip
-    option("--schedule", choices=SCHEDULES, default=SCHEDULES[0],
-           help="how the learning rate rises and falls (linear)")  # fmt: skip
-    option("--unfreeze", choices=UNFREEZING, default=UNFREEZING[0],
-           help="--strategy gradual thaws a layer by epoch, or when validation stalls")  # fmt: skip
-    option("--l2-sp", type=positive, metavar="X",
-           help="pull the body to its pre-trained weights, this strongly (0.01)")  # fmt: skip
-    option("--seed", type=whole, default=0, metavar="N", help="of split, head and order (0)")
-    add_resume(command)
-    add_device(command)
-    command.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:

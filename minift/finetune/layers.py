@@ -37,6 +37,11 @@ def stack_path(name: str) -> str:
     return ".".join(parts[: len(before) + 1]) if len(before) < len(parts) else ""
 
 
+def stacks_of(model: Module) -> list[str]:
+    """Paths of the modules that stacks are made of: bert.encoder.layer.0, bert.encoder.layer.1."""
+    return list(dict.fromkeys(path for n, _ in model.named_parameters() if (path := stack_path(n))))
+
+
 def layerwise_lr(model: Module, lr: float, decay: float) -> list[dict[str, Any]]:
     """Parameter groups, one a layer: the head at `lr`, each below at `decay` of the one above.
 

@@ -10,8 +10,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from minift.finetune.layers import stacks_of
 from minift.jobs import resuming
 from minift.jobs.recipe import FROZEN_BODY, SCHEDULES, STRATEGIES, UNFREEZING
+from minift.nn import BatchNorm2d, Module
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +27,13 @@ class TrainingOptions:
     batch_size: int | None = None
     accumulate: int = 1  # batches that make up a step
     lr: float | None = None
+    clip: float = 1.0  # the longest gradient; 0: of any length
+    patience: int | None = None  # epochs without a better validation
+    min_delta: float = 0.0  # by how much better
+    freeze: Sequence[str] = ()  # patterns of weights that stay as they are
+    ema: float | None = None  # decay of the averaged weights
+    recompute: bool = False
+    norms: bool = False  # lengths of weights and updates in the log
     val_split: float = 0.1
     test_split: float = 0.1
     balanced: bool = False
@@ -62,8 +71,43 @@ def check_training(options: TrainingOptions) -> None:
         raise ValueError(
             "--unfreeze stall waits for the validation, which --val-split 0 leaves out"
         )
+    if options.freeze and options.strategy not in ("full", "discriminative"):
+        raise ValueError(
+            f"--freeze holds fast a part of what --strategy full or discriminative moves; "
+            f"--strategy {options.strategy} says itself what moves: leave it out"
+        )
+    if options.recompute and options.strategy == "head":
+        raise ValueError(
+            "--recompute saves memory on the way back through the body, which --strategy head "
+            "never goes; leave it out"
+        )
+    if options.ema is not None and not 0 < options.ema < 1:
+        raise ValueError(
+            f"--ema is a share of the average that stays, in (0, 1), got {options.ema}"
+        )
+    if (options.patience is not None or options.min_delta) and not options.val_split:
+        raise ValueError(
+            "--patience and --min-delta watch the validation, which --val-split 0 leaves out"
+        )
     check_parts(options)
     check_output(options.output, options.model)
+
+
+def check_weights(options: TrainingOptions, model: Module) -> None:
+    """Raises ValueError for what cannot be frozen or recomputed in this model."""
+    for pattern in options.freeze:
+        model.freeze(pattern)  # raises if nothing matches
+    moves = any(parameter.requires_grad for parameter in model.parameters())
+    model.unfreeze()
+    if not moves:
+        raise ValueError(f"--freeze {' '.join(options.freeze)} leaves nothing to train")
+    if options.recompute and any(isinstance(m, BatchNorm2d) for m in model.modules()):
+        raise ValueError(
+            f"--recompute goes through every block twice, and the batch norms of {options.model} "
+            f"would count each batch twice; leave it out"
+        )
+    if options.recompute and not stacks_of(model):
+        raise ValueError(f"--recompute needs a stack of blocks, {options.model} has none")
 
 
 def check_choice(name: str, value: str, known: Sequence[str]) -> None:

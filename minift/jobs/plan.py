@@ -16,7 +16,13 @@ from minift.jobs import folder as run_folder
 from minift.jobs import resuming
 from minift.jobs.classifiers import Classifier, open_for_training
 from minift.jobs.examples import Examples, read_examples
-from minift.jobs.options import TrainingOptions, check_choice, check_known, check_training
+from minift.jobs.options import (
+    TrainingOptions,
+    check_choice,
+    check_known,
+    check_training,
+    check_weights,
+)
 from minift.jobs.parts import Parts, split
 from minift.jobs.recipe import Recipe, choose_recipe
 from minift.jobs.remedies import check_remedies, rows_an_epoch
@@ -131,6 +137,7 @@ def read(options: Options, parts: Parts | None = None) -> Plan:
         options.model, task, options.text_pair is not None, options.pooling
     )
     check_for_model(options, model)
+    check_weights(options, model)
     max_length = limit(options, model.config.max_position_embeddings)
     classifier = Classifier(
         model.to(device), model.tokenizer, task, max_length, options.text, options.text_pair
@@ -149,6 +156,7 @@ def read(options: Options, parts: Parts | None = None) -> Plan:
         options.batch_size,
         options.unfreeze,
         options.accumulate,
+        options.patience,
     )
     lengths = classifier.lengths(examples.texts, examples.pairs)
     return Plan(options, examples, targets, parts, classifier, kept_head, recipe, device, lengths)

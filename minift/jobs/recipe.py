@@ -84,6 +84,7 @@ def choose_recipe(
     batch_size: int | None = None,
     unfreeze: str = "epoch",
     accumulate: int = 1,
+    patience: int | None = None,
 ) -> Recipe:
     """What the user said, and the table above for the rest; a step has `accumulate` batches."""
     batch_size = batch_size or 32
@@ -94,6 +95,6 @@ def choose_recipe(
         lr or LR[strategy] * 768 / hidden_size,
         epochs or min(max(wanted, least), most),
         batch_size,
-        PATIENCE[strategy],
+        patience or PATIENCE[strategy],
         unfreeze,
     )

@@ -16,14 +16,17 @@ import numpy as np
 from minift import finetune
 from minift.data import ArrayDataset, BucketSampler, DataLoader, OverSampler, TokenDataset
 from minift.data.loader import Sampler, UniformSampler
+from minift.finetune.layers import stacks_of
 from minift.jobs import resuming, words
 from minift.jobs.options import TrainingOptions
 from minift.jobs.recipe import SCHEDULES, Recipe
 from minift.nn import Module
 from minift.train import (
+    AverageWeights,
     Callback,
     EarlyStopping,
     History,
+    Norms,
     Progress,
     TrainConfig,
     Trainer,
@@ -109,10 +112,18 @@ def train(
     Afterwards it has the weights of its best epoch, and none of them is frozen.
     """
     strategy = recipe.prepare(model)
+    for pattern in options.freeze:
+        model.freeze(pattern)
+    for block in stacks_of(model) if options.recompute else ():
+        model.recompute(block)
     proof = finetune.FrozenProof(model)
     if options.l2_sp is not None:
         strategy, objective = finetune.l2_sp(model, strategy, objective, options.l2_sp)
-    stopping = EarlyStopping(recipe.patience) if learner.validation is not None else None
+    stopping = (
+        None
+        if learner.validation is None
+        else EarlyStopping(recipe.patience, min_delta=options.min_delta)
+    )
     trainer = Trainer(
         learner.module,
         learner.train,
@@ -124,6 +135,7 @@ def train(
             *strategy.callbacks,
             proof,
             *callbacks_of(options, recipe),
+            *([AverageWeights(options.ema)] if options.ema is not None else []),
             *([stopping] if stopping else []),
         ],
     )
@@ -154,6 +166,7 @@ def config_of(options: TrainingOptions, recipe: Recipe, device: str) -> TrainCon
         epochs=recipe.epochs,
         batch_size=recipe.batch_size,
         lr=recipe.lr,
+        max_grad_norm=options.clip or None,
         accumulate=options.accumulate,
         schedule=schedule,
         warmup=warmup,
@@ -168,4 +181,5 @@ def callbacks_of(options: TrainingOptions, recipe: Recipe) -> list[Callback]:
     minutes = options.checkpoint_minutes
     saving = [] if minutes is None else [resuming.saving(options.output, minutes)]
     progress = Progress("fine-tuning", keep=False)
-    return [progress, words.EpochLines(recipe.epochs), *saving]
+    norms = [Norms()] if options.norms else []
+    return [progress, words.EpochLines(recipe.epochs), *saving, *norms]

@@ -32,6 +32,7 @@ NAMES = {
     "linear_probe": "linear probe",
     "nearest_neighbours": "5 neighbours",
 }
+NEVER_CUT = "gradients not cut"
 LINES = 12  # of epochs; of more only some are shown
 
 
@@ -52,7 +53,8 @@ def announce(plan: Plan) -> list[str]:
         f"{recipe.lr:.2g}, about {recipe.batch_size} texts a batch{a_step(plan.options)}, on "
         f"{plan.device}"
     )
-    lines += [f"  {line}" for line in [*remedies(plan.options), *about_pooling(plan)]]
+    more = [*remedies(plan.options), *besides(plan.options), *about_pooling(plan)]
+    lines += [f"  {line}" for line in more]
     return lines
 
 
@@ -86,6 +88,18 @@ def remedies(options: TrainingOptions) -> list[str]:
     ]
     done = ", ".join(words for on, words in chosen if on)
     return [f"against uneven classes: {done}"] if done else []
+
+
+def besides(options: TrainingOptions) -> list[str]:
+    """What else was asked of the training, in a line if anything was."""
+    chosen = [
+        (options.freeze, f"{' '.join(options.freeze)} held fast"),
+        (options.ema is not None, f"weights averaged ({options.ema} stays in a step)"),
+        (options.recompute, "blocks recomputed on the way back"),
+        (options.clip != 1.0, f"gradients cut at {options.clip:g}" if options.clip else NEVER_CUT),
+    ]
+    said = ", ".join(words for on, words in chosen if on)
+    return [said] if said else []
 
 
 def remarks(plan: Plan) -> list[str]:

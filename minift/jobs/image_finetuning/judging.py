@@ -93,7 +93,7 @@ def announce(plan: Plan) -> list[str]:
         f"strategy {recipe.strategy}, at most {count(recipe.epochs, 'epoch')}, learning rate "
         f"{recipe.lr:.2g}, {recipe.batch_size} images a batch{words.a_step(plan.options)}, on "
         f"{plan.device}",
-        *(f"  {line}" for line in words.remedies(plan.options)),
+        *(f"  {line}" for line in [*words.remedies(plan.options), *words.besides(plan.options)]),
     ]
 
 

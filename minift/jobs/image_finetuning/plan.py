@@ -15,7 +15,7 @@ from minift.jobs import resuming
 from minift.jobs.classifiers import quiet, same_names
 from minift.jobs.image_classifiers import check_size, targets_of
 from minift.jobs.images import Images, check_labelled, own_test_part, read_images
-from minift.jobs.options import TrainingOptions, check_known, check_training
+from minift.jobs.options import TrainingOptions, check_known, check_training, check_weights
 from minift.jobs.parts import Parts
 from minift.jobs.parts import split as split_rows
 from minift.jobs.recipe import Recipe, choose_recipe
@@ -105,6 +105,7 @@ def read(options: Options) -> Plan:
     task = task_of(images)
     manual_seed(options.seed)  # of the head's weights
     model, kept_head = open_for_training(options.model, task, images)
+    check_weights(options, model)
     targets = targets_of(images, task)  # now: a kept head has its own order
     parts = divide(options, images, targets)
     check_remedies(options, task, targets)
@@ -117,6 +118,7 @@ def read(options: Options) -> Plan:
         options.batch_size,
         options.unfreeze,
         options.accumulate,
+        options.patience,
     )
     return Plan(options, images, targets, parts, task, model.to(device), kept_head, recipe, device)
 
