@@ -10,10 +10,11 @@ from pretrain_cases import npz
 from safetensors.numpy import load_file
 
 from minift import checkpoint
+from minift.jobs import training
 from minift.jobs.options import TrainingOptions, check_weights
 from minift.models import Autoencoder, AutoencoderConfig, ResNetConfig, ResNetModel
 from minift.nn import Module
-from minift.train import Checkpoint, EarlyStopping, Trainer
+from minift.train import Checkpoint, EarlyStopping, Trainer, find_learning_rate
 from minift.train.records import read_records
 
 COMMON = ("--epochs", "3", "--batch-size", "16")
@@ -142,15 +143,36 @@ def test_images_have_the_same_words(capsys, tmp_path, monkeypatch):
     start = load_file(Path("model") / "model.safetensors")
     words = ("--freeze", "encoder.layers.0", "--ema", "0.9", "--norms", "--recompute")
 
-    code, said, err = run(
-        capsys, "finetune", "--model", "model", "--data", npz(tmp_path / "i.npz", n=80),
-        "--output", "out", "--device", "cpu", *COMMON, *words,
-    )  # fmt: skip
+    common = ("finetune", "--model", "model", "--data", npz(tmp_path / "i.npz", n=80),
+              "--output", "out", "--device", "cpu", *COMMON)  # fmt: skip
+    assert "out/learning_rates.png shows it" in run(capsys, *common, "--find-lr")[1]
+    code, said, err = run(capsys, *common, *words)
     assert (code, err) == (0, "")
     assert "encoder.layers.0 held fast, weights averaged (0.9 stays in a step), blocks" in said
     kept = load_file(Path("out") / "model" / "model.safetensors")
     name = "encoder.layers.0.weight"
     np.testing.assert_array_equal(kept[name], start[name])
+
+
+def test_rates_are_tried_and_nothing_is_trained(capsys, monkeypatch, model, data):
+    trials = []
+
+    def tried(trainer, lowest, highest):
+        before = trainer.model.state_dict()
+        curve = find_learning_rate(trainer, lowest, highest)
+        after = trainer.model.state_dict()
+        assert all((before[name] == after[name]).all() for name in before)
+        trials.append((lowest, highest, curve))
+        return curve
+
+    monkeypatch.setattr(training, "find_learning_rate", tried)
+    said = finetune(capsys, model, data, "out", "--find-lr")
+    ((lowest, highest, curve),) = trials
+    assert (lowest, highest) == pytest.approx((3e-4, 30))  # of the head: ten times 3e-3, and ends
+    assert f"Try --lr {curve.suggestion / 10:.2g}, or a third of it\n" in said
+    assert [file.name for file in Path("out").iterdir()] == ["learning_rates.png"]
+    finetune(capsys, model, data, "out")  # the same folder
+    assert (Path("out") / "learning_rates.png").is_file()
 
 
 # --------------------------------------------------------------------------------- contradictions

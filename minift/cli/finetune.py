@@ -102,6 +102,8 @@ def add_training(group: Any) -> None:
            help="keep less of each block for the way back: less memory, a third more time",
            )  # fmt: skip
     option("--lr", type=positive, metavar="X", help="peak learning rate (by strategy and model)")
+    option("--find-lr", action="store_true",
+           help="only try rates, draw the loss at each and name one; train nothing")  # fmt: skip
     option("--schedule", choices=SCHEDULES, default=SCHEDULES[0],
            help="how the learning rate rises and falls (linear)")  # fmt: skip
     option("--clip", type=not_negative, default=1.0, metavar="X",
@@ -138,7 +140,10 @@ def run(options: argparse.Namespace) -> int:
 
     def run_job(prepared: Any) -> None:
         job, plan = prepared
-        job.run(plan, options.command)
+        if options.find_lr:
+            job.find_rate(plan)
+        else:
+            job.run(plan, options.command)
 
     return carry_out(options, prepare, run_job)
 

@@ -33,7 +33,7 @@ from minift.models import BertForSequenceClassification
 from minift.train import EarlyStopping, History
 from minift.train.machine import machine
 
-__all__ = ["Options", "Plan", "prepare", "prepare_again", "run"]
+__all__ = ["Options", "Plan", "find_rate", "prepare", "prepare_again", "run"]
 
 
 def run(plan: Plan, command: Sequence[str] = ()) -> dict[str, Any]:
@@ -91,21 +91,28 @@ def record_of(plan: Plan, command: Sequence[str]) -> dict[str, Any]:
 def train(plan: Plan) -> tuple[EarlyStopping | None, History]:
     """Fine-tune the classifier in the plan; afterwards it has the weights of its best epoch."""
     task, model = plan.classifier.task, plan.classifier.model
-    objective = task.objective(
-        plan.targets[plan.parts.train], plan.options.balanced, plan.options.focal
-    )
-    if plan.kept_head and isinstance(task, RegressionTask):
-        rescale_head(model, 1 / task.deviation, -task.mean / task.deviation)
-    goes_on, learner = plan.record is not None, learner_of(plan)
-    trained = training.train(
-        plan.options, plan.recipe, model, learner, objective, plan.device, goes_on
-    )
+    trained = training.train(assemble(plan), plan.options.output, plan.record is not None)
     plan.frozen = trained.frozen
     if isinstance(task, RegressionTask):
         rescale_head(model, task.deviation, task.mean)
     if plan.options.move_threshold:
         move_threshold(plan)
     return trained.stopping, trained.history
+
+
+def assemble(plan: Plan) -> training.Assembled:
+    """The Trainer of the classifier in the plan."""
+    task, model, options = plan.classifier.task, plan.classifier.model, plan.options
+    objective = task.objective(plan.targets[plan.parts.train], options.balanced, options.focal)
+    if plan.kept_head and isinstance(task, RegressionTask):
+        rescale_head(model, 1 / task.deviation, -task.mean / task.deviation)
+    learner = learner_of(plan)
+    return training.assemble(options, plan.recipe, model, learner, objective, plan.device)
+
+
+def find_rate(plan: Plan) -> None:
+    """Say and draw which learning rate may serve; trains nothing."""
+    print(training.find_rate(assemble(plan), plan.recipe, plan.options.output))
 
 
 def move_threshold(plan: Plan) -> None:

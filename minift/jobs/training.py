@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from minift import finetune
+from minift import finetune, plot
 from minift.data import ArrayDataset, BucketSampler, DataLoader, OverSampler, TokenDataset
 from minift.data.loader import Sampler, UniformSampler
 from minift.finetune.layers import stacks_of
@@ -31,8 +32,12 @@ from minift.train import (
     TrainConfig,
     Trainer,
     adamw,
+    find_learning_rate,
 )
 from minift.train.trainer import Objective
+
+RATES = "learning_rates.png"
+TRIED = 1e-2, 1e3  # times the usual rate: the ends of the range of rates
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,16 @@ class Learner:
     module: Module
     train: DataLoader
     validation: DataLoader | None  # None: there are no such rows
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """A Trainer for `model`, and those of its callbacks that are asked afterwards."""
+
+    model: Any
+    trainer: Trainer
+    stopping: EarlyStopping | None
+    proof: finetune.FrozenProof
 
 
 @dataclass(frozen=True)
@@ -98,19 +113,15 @@ def loader_of(
     return DataLoader(dataset, sampler=batches_of(np.arange(len(dataset))))
 
 
-def train(
+def assemble(
     options: TrainingOptions,
     recipe: Recipe,
     model: Any,
     learner: Learner,
     objective: Objective,
     device: str,
-    goes_on: bool,
-) -> Trained:
-    """Move the weights of `model` as the recipe says, from its start or from the last checkpoint.
-
-    Afterwards it has the weights of its best epoch, and none of them is frozen.
-    """
+) -> Assembled:
+    """A Trainer that moves the weights of `model` as the recipe says; freezes what must rest."""
     strategy = recipe.prepare(model)
     for pattern in options.freeze:
         model.freeze(pattern)
@@ -139,12 +150,37 @@ def train(
             *([stopping] if stopping else []),
         ],
     )
+    return Assembled(model, trainer, stopping, proof)
+
+
+def train(assembled: Assembled, output: Path, goes_on: bool) -> Trained:
+    """Train from the start or, if the run in `output` goes on, from its last checkpoint.
+
+    Afterwards the model has the weights of its best epoch, and none of them is frozen.
+    """
     if goes_on:
-        print(resuming.stand(trainer, options.output), flush=True)
-    history = fit(trainer)
-    frozen = proof.numbers
-    model.unfreeze()
-    return Trained(stopping, history, frozen)
+        print(resuming.stand(assembled.trainer, output), flush=True)
+    history = fit(assembled.trainer)
+    frozen = assembled.proof.numbers
+    assembled.model.unfreeze()
+    return Trained(assembled.stopping, history, frozen)
+
+
+def find_rate(assembled: Assembled, recipe: Recipe, output: Path) -> str:
+    """Where the loss falls fastest while the rate rises, drawn and in words; nothing is trained."""
+    trainer = assembled.trainer
+    first = trainer.peak_rates[0]  # perhaps the head's, which has a rate of its own
+    with np.errstate(over="ignore", invalid="ignore"):
+        curve = find_learning_rate(trainer, *(first * end for end in TRIED))
+    rates = [rate * recipe.lr / first for rate in curve.rates]
+    best = curve.suggestion * recipe.lr / first
+    output.mkdir(parents=True, exist_ok=True)
+    plot.learning_rates(rates, curve.losses, best, output / RATES)
+    return (
+        f"{len(rates)} steps at rates from {rates[0]:.2g} to {rates[-1]:.2g}: the loss fell "
+        f"fastest at {best:.2g}\n{output / RATES} shows it; nothing was trained. Try --lr "
+        f"{best:.2g}, or a third of it"
+    )
 
 
 def fit(trainer: Trainer) -> History:

@@ -7,6 +7,7 @@ from minift.plot.pretraining import plane, pretraining_curves, similarity
 from minift.plot.training import (
     confusion,
     learning_curves,
+    learning_rates,
     precision_recall,
     predictions,
     reliability,
@@ -19,6 +20,7 @@ __all__ = [
     "graph",
     "image_grid",
     "learning_curves",
+    "learning_rates",
     "plane",
     "precision_recall",
     "predictions",

@@ -42,6 +42,20 @@ def learning_curves(records: Sequence[dict[str, Any]], file: Path) -> None:
     save(figure, file)
 
 
+def learning_rates(
+    rates: Sequence[float], losses: Sequence[float], suggestion: float, file: Path
+) -> None:
+    """The loss while the learning rate rises, and where it falls fastest."""
+    axes, figure = new_axes(6.4, 4.2)
+    axes.plot(rates, losses, color=BLUE, linewidth=2)
+    axes.axvline(suggestion, color=RED, linestyle="--", label=f"falls fastest: {suggestion:.2g}")
+    axes.set(xlabel="learning rate", ylabel="loss (running mean)", xscale="log")
+    axes.set(title="What a rising rate does to the loss")
+    axes.legend(frameon=False)
+    axes.grid(alpha=0.25)
+    save(figure, file)
+
+
 def confusion(counts: Sequence[Sequence[int]], names: Sequence[str], file: Path) -> None:
     """Rows: the true class; columns: the predicted one; the shade is the share of the row."""
     matrix = np.asarray(counts)

@@ -6,6 +6,6 @@ labels are always classes.
 """
 
 from minift.jobs.image_finetuning.plan import Options, Plan, is_of_images, prepare, prepare_again
-from minift.jobs.image_finetuning.running import run
+from minift.jobs.image_finetuning.running import find_rate, run
 
-__all__ = ["Options", "Plan", "is_of_images", "prepare", "prepare_again", "run"]
+__all__ = ["Options", "Plan", "find_rate", "is_of_images", "prepare", "prepare_again", "run"]

@@ -63,19 +63,28 @@ def record_of(plan: Plan, command: Sequence[str]) -> dict[str, Any]:
 
 def train(plan: Plan) -> tuple[EarlyStopping | None, History]:
     """Fine-tune the model in the plan; afterwards it has the weights of its best epoch."""
+    trained = training.train(assemble(plan), plan.options.output, plan.record is not None)
+    plan.frozen = trained.frozen
+    if plan.options.move_threshold:
+        rows = plan.parts.validation
+        outputs = scores_of(plan.model, plan.images.images[rows])
+        plan.offsets = remedies.move_threshold(plan.task, plan.model, plan.targets[rows], outputs)
+    return trained.stopping, trained.history
+
+
+def assemble(plan: Plan) -> training.Assembled:
+    """The Trainer of the model in the plan."""
     options, recipe, parts = plan.options, plan.recipe, plan.parts
     targets = plan.targets[parts.train]
     datasets = dataset_of(plan, parts.train), dataset_of(plan, parts.validation)
     learner = training.learner(plan.model, datasets, targets, options, recipe)
     objective = plan.task.objective(targets, options.balanced, options.focal)
-    goes_on = plan.record is not None
-    trained = training.train(options, recipe, plan.model, learner, objective, plan.device, goes_on)
-    plan.frozen = trained.frozen
-    if options.move_threshold:
-        rows = parts.validation
-        outputs = scores_of(plan.model, plan.images.images[rows])
-        plan.offsets = remedies.move_threshold(plan.task, plan.model, plan.targets[rows], outputs)
-    return trained.stopping, trained.history
+    return training.assemble(options, recipe, plan.model, learner, objective, plan.device)
+
+
+def find_rate(plan: Plan) -> None:
+    """Say and draw which learning rate may serve; trains nothing."""
+    print(training.find_rate(assemble(plan), plan.recipe, plan.options.output))
 
 
 def dataset_of(plan: Plan, rows: np.ndarray) -> ArrayDataset:
