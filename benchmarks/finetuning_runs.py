@@ -46,7 +46,7 @@ Row = dict[str, Any]  # body, task, labels, strategy, seed, library; and what ca
 
 @dataclass(frozen=True)
 class Recipe:
-    """Peak rates of a body: of the whole with its head, of a head alone, of rates by depth.
+    """Peak rates: of the head, of all below it, of the top layer where rates differ by depth.
 
     A run has `steps`, but at least `epochs` passes over the labelled texts.
     """
@@ -54,9 +54,8 @@ class Recipe:
     batch: int
     steps: int
     epochs: int
-    full: float
-    full_head: float
     head: float
+    full: float
     layers: float
     decay: float
     lora: float
@@ -68,8 +67,8 @@ class Recipe:
 
 
 RECIPES = {
-    "minilm": Recipe(16, 100, 4, 6e-5, 6e-4, 6e-3, 2e-4, 0.8, 1e-3, 0.1),
-    "own": Recipe(32, 250, 15, 1e-3, 2e-3, 1e-2, 2e-3, 0.5, 2e-3, 0.3),
+    "minilm": Recipe(16, 100, 4, 6e-3, 6e-5, 2e-4, 0.8, 1e-3, 0.1),
+    "own": Recipe(32, 250, 15, 1e-2, 1e-3, 2e-3, 0.5, 2e-3, 0.3),
 }
 
 
@@ -216,7 +215,7 @@ def by_torch(
 ) -> tuple[int, np.ndarray]:
     """The same in PyTorch; afterwards our model has its body."""
     alone = row["strategy"] == "head_only"
-    groups = [("head", recipe.head if alone else recipe.full_head)]
+    groups = [("head", recipe.head)]
     groups += [] if alone else [("body", recipe.full)]
     steps = HEAD_STEPS if alone else recipe.steps_of(len(data))
     theirs = finetuning_torch.finetune(
@@ -232,16 +231,18 @@ def gradually(model: Any, recipe: Recipe, texts: int) -> finetune.Strategy:
     """All layers but the lowest have thawed after two thirds of the steps."""
     epochs = recipe.steps_of(texts) / ceil(texts / recipe.batch)
     per_layer = max(1, round(2 / 3 * epochs / len(finetune.layers_of(model))))
-    return finetune.gradual_unfreezing(model, recipe.layers, recipe.decay, per_layer)
+    return finetune.gradual_unfreezing(
+        model, recipe.layers, recipe.decay, per_layer, head_lr=recipe.head
+    )
 
 
 WAYS: dict[str, Callable[[Any, Recipe, int], finetune.Strategy]] = {
-    "full": lambda model, r, _: finetune.full(model, r.full, r.full_head),
-    "l2_sp": lambda model, r, _: finetune.full(model, r.full, r.full_head),
+    "full": lambda model, r, _: finetune.full(model, r.full, r.head),
+    "l2_sp": lambda model, r, _: finetune.full(model, r.full, r.head),
     "head_only": lambda model, r, _: finetune.head_only(model, r.head),
-    "discriminative": lambda model, r, _: finetune.discriminative(model, r.layers, r.decay),
+    "discriminative": lambda model, r, _: finetune.discriminative(model, r.layers, r.decay, r.head),
     "gradual_unfreezing": gradually,
-    "lora": lambda model, r, _: finetune.lora(model, r.lora),
+    "lora": lambda model, r, _: finetune.lora(model, r.lora, r.head),
 }
 
 

@@ -55,7 +55,8 @@ def lora(
 def full(model: Module, lr: float, head_lr: float | None = None) -> Strategy:
     """Move everything at one rate (Devlin et al. 2019, section 3.2).
 
-    With `head_lr` the head has its own: it starts from nothing, and has further to go.
+    With `head_lr`, here and below, the head has its own: it starts from nothing, and as long as it
+    is random its gradients only distort the body (Kumar et al. 2022, arXiv:2202.10054).
     """
     model.unfreeze()
     if head_lr is None:
@@ -65,10 +66,18 @@ def full(model: Module, lr: float, head_lr: float | None = None) -> Strategy:
     return Strategy([{**head, "lr": head_lr}, {"params": params, "lr": lr}])
 
 
-def discriminative(model: Module, lr: float, decay: float = 1 / 2.6) -> Strategy:
+def discriminative(
+    model: Module, lr: float, decay: float = 1 / 2.6, head_lr: float | None = None
+) -> Strategy:
     """Move everything, the deeper the slower (Howard & Ruder 2018, section 3.2)."""
     model.unfreeze()
-    return Strategy(layerwise_lr(model, lr, decay))
+    return Strategy(by_depth(model, lr, decay, head_lr))
+
+
+def by_depth(model: Module, lr: float, decay: float, head_lr: float | None) -> list[dict[str, Any]]:
+    """`layerwise_lr`, in which the head may have a rate of its own."""
+    head, *body = layerwise_lr(model, lr, decay)
+    return [head if head_lr is None else {**head, "lr": head_lr}, *body]
 
 
 def gradual_unfreezing(
@@ -77,6 +86,7 @@ def gradual_unfreezing(
     decay: float = 1.0,
     epochs_per_layer: int = 1,
     patience: int | None = None,
+    head_lr: float | None = None,
 ) -> Strategy:
     """First the head alone, then one layer more every `epochs_per_layer`, from the top down.
 
@@ -87,7 +97,7 @@ def gradual_unfreezing(
     """
     unfreezing = GradualUnfreezing(model, epochs_per_layer, patience)
     train_only(model, unfreezing.layers[-1])
-    return Strategy(layerwise_lr(model, lr, decay), [unfreezing])
+    return Strategy(by_depth(model, lr, decay, head_lr), [unfreezing])
 
 
 class GradualUnfreezing(Callback):
