@@ -46,14 +46,16 @@ Row = dict[str, Any]  # body, task, labels, strategy, seed, library; and what ca
 
 @dataclass(frozen=True)
 class Recipe:
-    """Peak rates: of the head, of all below it, of the top layer where rates differ by depth.
+    """Peak rates: of a head alone, of one beside a body that moves, of that body.
 
-    A run has `steps`, but at least `epochs` passes over the labelled texts.
+    `layers` and `decay` are of strategies by depth. A run has `steps`, but at least `epochs` passes
+    over the labelled texts.
     """
 
     batch: int
     steps: int
     epochs: int
+    alone: float
     head: float
     full: float
     layers: float
@@ -67,8 +69,8 @@ class Recipe:
 
 
 RECIPES = {
-    "minilm": Recipe(16, 100, 4, 6e-3, 6e-5, 2e-4, 0.8, 1e-3, 0.1),
-    "own": Recipe(32, 250, 15, 1e-2, 1e-3, 2e-3, 0.5, 2e-3, 0.3),
+    "minilm": Recipe(16, 100, 4, 6e-3, 6e-3, 6e-5, 2e-4, 0.8, 1e-3, 0.1),
+    "own": Recipe(32, 250, 15, 1e-2, 2e-3, 1e-3, 2e-3, 0.5, 2e-3, 0.3),
 }
 
 
@@ -215,7 +217,7 @@ def by_torch(
 ) -> tuple[int, np.ndarray]:
     """The same in PyTorch; afterwards our model has its body."""
     alone = row["strategy"] == "head_only"
-    groups = [("head", recipe.head)]
+    groups = [("head", recipe.alone if alone else recipe.head)]
     groups += [] if alone else [("body", recipe.full)]
     steps = HEAD_STEPS if alone else recipe.steps_of(len(data))
     theirs = finetuning_torch.finetune(
@@ -239,7 +241,7 @@ def gradually(model: Any, recipe: Recipe, texts: int) -> finetune.Strategy:
 WAYS: dict[str, Callable[[Any, Recipe, int], finetune.Strategy]] = {
     "full": lambda model, r, _: finetune.full(model, r.full, r.head),
     "l2_sp": lambda model, r, _: finetune.full(model, r.full, r.head),
-    "head_only": lambda model, r, _: finetune.head_only(model, r.head),
+    "head_only": lambda model, r, _: finetune.head_only(model, r.alone),
     "discriminative": lambda model, r, _: finetune.discriminative(model, r.layers, r.decay, r.head),
     "gradual_unfreezing": gradually,
     "lora": lambda model, r, _: finetune.lora(model, r.lora, r.head),

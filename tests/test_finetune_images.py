@@ -154,7 +154,16 @@ def test_l2_sp_keeps_the_encoder_near_its_start(capsys, tmp_path, folder):
 
 def test_gradual_unfreezing_may_wait_for_a_stall(capsys, tmp_path, folder):
     """At this rate no epoch is better than the first: every later one thaws a layer."""
-    options = ("--strategy", "gradual", "--unfreeze", "stall", "--lr", "1e-12")
+    options = (
+        "--strategy",
+        "gradual",
+        "--unfreeze",
+        "stall",
+        "--lr",
+        "1e-12",
+        "--head-lr",
+        "1e-12",
+    )
     _, metrics = finetuned(capsys, folder, tmp_path / "out", *options, "--epochs", "2")
     assert metrics["frozen"]["tensors"] == 2
     _, metrics = finetuned(capsys, folder, tmp_path / "long", *options, "--epochs", "4")

@@ -88,7 +88,7 @@ def test_the_best_epoch_is_kept_as_its_average(capsys, monkeypatch, model, data)
 
     monkeypatch.setattr(EarlyStopping, "on_evaluate", watched)
     monkeypatch.setattr(Checkpoint, "on_between_steps", between)
-    kept, _ = tuned(capsys, model, data, "out", "--ema", "0.99")
+    kept, _ = tuned(capsys, model, data, "out", "--ema", "0.99", "--head-lr", "0.03")
     best = numbers("out")["best_epoch"]
     assert (best, len(judged)) == (1, 3)  # so that the last average is another one
     for name, weight in kept.items():
@@ -166,10 +166,11 @@ def test_rates_are_tried_and_nothing_is_trained(capsys, monkeypatch, model, data
         return curve
 
     monkeypatch.setattr(training, "find_learning_rate", tried)
-    said = finetune(capsys, model, data, "out", "--find-lr")
+    said = finetune(capsys, model, data, "out", "--find-lr", "--head-lr", "0.03")
     ((lowest, highest, curve),) = trials
-    assert (lowest, highest) == pytest.approx((3e-4, 30))  # of the head: ten times 3e-3, and ends
-    assert f"Try --lr {curve.suggestion / 10:.2g}, or a third of it\n" in said
+    assert (lowest, highest) == pytest.approx((3e-4, 30))  # of the head
+    best = curve.suggestion
+    assert f"Try --lr {best / 10:.2g} --head-lr {best:.2g}, or a third of it\n" in said
     assert [file.name for file in Path("out").iterdir()] == ["learning_rates.png"]
     finetune(capsys, model, data, "out")  # the same folder
     assert (Path("out") / "learning_rates.png").is_file()
@@ -203,6 +204,10 @@ def refused(capsys, model, data, *words):
             "--recompute --strategy head",
             "finetune: --recompute saves memory on the way back through the body, which --strategy "
             "head never goes; leave it out",
+        ),
+        (
+            "--head-lr 1 --strategy head",
+            "finetune: with --strategy head, --lr is the head's rate; leave --head-lr out",
         ),
         ("--ema 0", "finetune: --ema is a share of the average that stays, in (0, 1), got 0.0"),
         ("--ema 1", "--ema: must be a share in [0, 1), got '1' (see minift finetune --help)"),

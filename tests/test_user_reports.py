@@ -23,7 +23,8 @@ import pytest
 from test_finetune import classifier
 
 from minift import finetune
-from minift.jobs.recipe import HEAD_FACTOR, SCHEDULES, choose_recipe
+from minift.jobs.options import TrainingOptions
+from minift.jobs.recipe import LR, NEW_HEAD, SCHEDULES, choose_recipe
 from minift.train import TrainConfig, adamw
 
 TESTS = {
@@ -100,7 +101,7 @@ TESTS = {
         ("test_objectives", "test_a_batch_without_hidden_words_or_labels_is_refused"),
     ],
     "18": [
-        ("test_user_reports", "test_a_new_head_learns_faster_than_the_body_by_default"),
+        ("test_user_reports", "test_a_new_head_has_one_rate_whatever_the_body_does"),
         ("test_user_reports", "test_every_schedule_starts_low_by_default"),
         ("test_train_watchers", "test_a_model_that_predicts_one_class_is_told_of"),
     ],
@@ -134,14 +135,17 @@ def test_rates_by_layer_and_no_decay_of_vectors_go_together():
     assert len(found) == len(model.parameters())
 
 
-def test_a_new_head_learns_faster_than_the_body_by_default():
+@pytest.mark.parametrize("strategy", ["full", "discriminative", "gradual", "lora", "head"])
+@pytest.mark.parametrize("new_head", [True, False])
+def test_a_new_head_has_one_rate_whatever_the_body_does(strategy, new_head):
     model = classifier()
-    recipe = choose_recipe("full", hidden_size=8, rows=100)
-    rates = {id(p): g["lr"] for g in recipe.prepare(model).param_groups for p in g["params"]}
-    head = rates[id(model.classifier.weight)]
-    body = {rates[id(p)] for p in model.bert.parameters()}
-    assert body == {head / HEAD_FACTOR}
-    assert HEAD_FACTOR >= 5
+    options = TrainingOptions(model="m", output=Path("o"), strategy=strategy)
+    recipe = choose_recipe(options, LR, rows=100, new_head=new_head)
+    found = {id(p): g["lr"] for g in recipe.prepare(model).param_groups for p in g["params"]}
+    own = {found.pop(id(p)) for p in model.classifier.parameters()}
+    lr = LR[strategy]
+    assert own == {NEW_HEAD if new_head else lr}
+    assert all(rate <= lr for rate in found.values())
 
 
 @pytest.mark.parametrize("name", SCHEDULES)

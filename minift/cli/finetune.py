@@ -102,6 +102,8 @@ def add_training(group: Any) -> None:
            help="keep less of each block for the way back: less memory, a third more time",
            )  # fmt: skip
     option("--lr", type=positive, metavar="X", help="peak learning rate (by strategy and model)")
+    option("--head-lr", type=positive, metavar="X",
+           help="that of a new head (by model; a kept one has --lr)")  # fmt: skip
     option("--find-lr", action="store_true",
            help="only try rates, draw the loss at each and name one; train nothing")  # fmt: skip
     option("--schedule", choices=SCHEDULES, default=SCHEDULES[0],

@@ -27,6 +27,7 @@ class TrainingOptions:
     batch_size: int | None = None
     accumulate: int = 1  # batches that make up a step
     lr: float | None = None
+    head_lr: float | None = None
     clip: float = 1.0  # the longest gradient; 0: of any length
     patience: int | None = None  # epochs without a better validation
     min_delta: float = 0.0  # by how much better
@@ -76,6 +77,8 @@ def check_training(options: TrainingOptions) -> None:
             f"--freeze holds fast a part of what --strategy full or discriminative moves; "
             f"--strategy {options.strategy} says itself what moves: leave it out"
         )
+    if options.head_lr is not None and options.strategy == "head":
+        raise ValueError("with --strategy head, --lr is the head's rate; leave --head-lr out")
     if options.recompute and options.strategy == "head":
         raise ValueError(
             "--recompute saves memory on the way back through the body, which --strategy head "

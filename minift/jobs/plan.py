@@ -24,7 +24,7 @@ from minift.jobs.options import (
     check_weights,
 )
 from minift.jobs.parts import Parts, split
-from minift.jobs.recipe import Recipe, choose_recipe
+from minift.jobs.recipe import Recipe, choose_recipe, rates_of
 from minift.jobs.remedies import check_remedies, rows_an_epoch
 from minift.jobs.tasks import TASKS
 from minift.models import BertForSequenceClassification
@@ -147,17 +147,9 @@ def read(options: Options, parts: Parts | None = None) -> Plan:
         task.strata(targets), examples.groups, options.val_split, options.test_split, options.seed
     )
     check_remedies(options, task, targets)
-    recipe = choose_recipe(
-        options.strategy,
-        model.config.hidden_size,
-        rows_an_epoch(options, targets[parts.train]),
-        options.lr,
-        options.epochs,
-        options.batch_size,
-        options.unfreeze,
-        options.accumulate,
-        options.patience,
-    )
+    rows = rows_an_epoch(options, targets[parts.train])
+    rates = rates_of(model.config.hidden_size)
+    recipe = choose_recipe(options, rates, rows, new_head=not kept_head)
     lengths = classifier.lengths(examples.texts, examples.pairs)
     return Plan(options, examples, targets, parts, classifier, kept_head, recipe, device, lengths)
 

@@ -169,17 +169,18 @@ def train(assembled: Assembled, output: Path, goes_on: bool) -> Trained:
 def find_rate(assembled: Assembled, recipe: Recipe, output: Path) -> str:
     """Where the loss falls fastest while the rate rises, drawn and in words; nothing is trained."""
     trainer = assembled.trainer
-    first = trainer.peak_rates[0]  # perhaps the head's, which has a rate of its own
+    head = trainer.peak_rates[0]
     with np.errstate(over="ignore", invalid="ignore"):
-        curve = find_learning_rate(trainer, *(first * end for end in TRIED))
-    rates = [rate * recipe.lr / first for rate in curve.rates]
-    best = curve.suggestion * recipe.lr / first
+        curve = find_learning_rate(trainer, *(head * end for end in TRIED))
+    rates = [rate * recipe.lr / head for rate in curve.rates]
+    best = curve.suggestion * recipe.lr / head
     output.mkdir(parents=True, exist_ok=True)
     plot.learning_rates(rates, curve.losses, best, output / RATES)
+    also = "" if head == recipe.lr else f" --head-lr {curve.suggestion:.2g}"
     return (
         f"{len(rates)} steps at rates from {rates[0]:.2g} to {rates[-1]:.2g}: the loss fell "
         f"fastest at {best:.2g}\n{output / RATES} shows it; nothing was trained. Try --lr "
-        f"{best:.2g}, or a third of it"
+        f"{best:.2g}{also}, or a third of it"
     )
 
 

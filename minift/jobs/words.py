@@ -16,6 +16,7 @@ from minift.train.progress import duration
 if TYPE_CHECKING:
     from minift.jobs.finetuning import Plan
     from minift.jobs.options import TrainingOptions
+    from minift.jobs.recipe import Recipe
 
 NAMES = {
     "macro_f1": "macro-F1",
@@ -50,12 +51,18 @@ def announce(plan: Plan) -> list[str]:
     lines.append(f"{plan.options.model}: {describe_loading(plan.classifier.model, plan.kept_head)}")
     lines.append(
         f"strategy {recipe.strategy}, at most {count(recipe.epochs, 'epoch')}, learning rate "
-        f"{recipe.lr:.2g}, about {recipe.batch_size} texts a batch{a_step(plan.options)}, on "
+        f"{rates(recipe)}, about {recipe.batch_size} texts a batch{a_step(plan.options)}, on "
         f"{plan.device}"
     )
     more = [*remedies(plan.options), *besides(plan.options), *about_pooling(plan)]
     lines += [f"  {line}" for line in more]
     return lines
+
+
+def rates(recipe: Recipe) -> str:
+    """The peak rate, and that of the head if it has its own."""
+    same = recipe.head_lr == recipe.lr
+    return f"{recipe.lr:.2g}" + ("" if same else f" (the head's {recipe.head_lr:.2g})")
 
 
 def a_step(options: TrainingOptions) -> str:

@@ -91,8 +91,8 @@ def announce(plan: Plan) -> list[str]:
         f"{len(parts.test):,} to test",
         f"{plan.options.model}: {describe_loading(plan.model, plan.kept_head)}",
         f"strategy {recipe.strategy}, at most {count(recipe.epochs, 'epoch')}, learning rate "
-        f"{recipe.lr:.2g}, {recipe.batch_size} images a batch{words.a_step(plan.options)}, on "
-        f"{plan.device}",
+        f"{words.rates(recipe)}, {recipe.batch_size} images a batch{words.a_step(plan.options)}, "
+        f"on {plan.device}",
         *(f"  {line}" for line in [*words.remedies(plan.options), *words.besides(plan.options)]),
     ]
 

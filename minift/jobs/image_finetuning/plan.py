@@ -109,17 +109,8 @@ def read(options: Options) -> Plan:
     targets = targets_of(images, task)  # now: a kept head has its own order
     parts = divide(options, images, targets)
     check_remedies(options, task, targets)
-    recipe = choose_recipe(
-        options.strategy,
-        768,  # for which the table of epochs and patience was made; rates are ours
-        rows_an_epoch(options, targets[parts.train]),
-        options.lr or LR[options.strategy],
-        options.epochs,
-        options.batch_size,
-        options.unfreeze,
-        options.accumulate,
-        options.patience,
-    )
+    rows = rows_an_epoch(options, targets[parts.train])
+    recipe = choose_recipe(options, LR, rows, new_head=not kept_head)
     return Plan(options, images, targets, parts, task, model.to(device), kept_head, recipe, device)
 
 
