@@ -90,13 +90,14 @@ class LoRALinear(Module):
 class LoRA:
     """Adapters of rank `r`, scaled by `alpha` / r, beside the Linear layers of these patterns.
 
-    The default adapts the query and value projections of every attention layer, as the paper does
-    (section 4.2, table 5). Raises ValueError for a rank or scale that makes no adapter.
+    A pattern may name alternatives, with a | between them. The default adapts the query and value
+    projections of every attention layer, as the paper does (section 4.2, table 5), in BERT's names
+    or in ViT's. Raises ValueError for a rank or scale that makes no adapter.
     """
 
     r: int = 8
     alpha: float = 16.0
-    patterns: tuple[str, ...] = ("*.query", "*.value")
+    patterns: tuple[str, ...] = ("*.query|*.q_proj", "*.value|*.v_proj")
 
     def __post_init__(self) -> None:
         check_size("LoRA", r=self.r)
@@ -116,9 +117,9 @@ class LoRA:
             for path, module in walk(model)
             if isinstance(module, Linear) and f"{path}.weight" not in head
         }
-        paths = [p for p in linears if any(fnmatchcase(p, one) for one in self.patterns)]
+        paths = [path for path in linears if any(matches(path, one) for one in self.patterns)]
         for one in self.patterns:
-            if not any(fnmatchcase(path, one) for path in paths):
+            if not any(matches(path, one) for path in paths):
                 raise ValueError(nothing_matches(type(model).__name__, one, linears, "Linear"))
         places = [id(tensor) for tensor in model.named_tensors().values()]
         for path in paths:
@@ -208,6 +209,11 @@ def adapters(model: Module) -> list[tuple[str, LoRALinear]]:
 def adapter_names(model: Module) -> list[str]:
     """The paths of all A and B."""
     return [f"{path}.{part}" for path, _ in adapters(model) for part in ("lora_A", "lora_B")]
+
+
+def matches(path: str, pattern: str) -> bool:
+    """Whether a path fits one of the alternatives of a pattern."""
+    return any(fnmatchcase(path, one) for one in pattern.split("|"))
 
 
 def check_no_adapters(model: Module) -> None:
