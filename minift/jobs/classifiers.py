@@ -22,13 +22,13 @@ from minift.data import BPETokenizer, BucketSampler, TokenDataset, WordPieceToke
 from minift.jobs.tasks import RegressionTask, Task, task_of
 from minift.models import (
     AutoModelForSequenceClassification,
-    BertForSequenceClassification,
     GPT2Config,
     load,
 )
 from minift.models.classifier import TextClassifier
 from minift.models.pretrained import PretrainedModel
 from minift.nn import Linear, init
+from minift.nn.module import walk
 from minift.tape import no_grad
 
 NOTES = "minift.json"
@@ -159,7 +159,7 @@ def open_for_training(
             f"{place} knows one segment only (type_vocab_size 1), so it reads no pairs"
         )
     if known is None:
-        renew_head(model)
+        renew_head(model, model.config.initializer_range)
     model.tokenizer = tokenizer
     return model, known is not None
 
@@ -183,19 +183,22 @@ def same_names(saved: dict[str, Any], task: Task) -> list[str] | None:
     return listed if same and sorted(listed) == sorted(task.names) else None
 
 
-def renew_head(model: BertForSequenceClassification) -> None:
+def output_layer(model: PretrainedModel) -> Linear:
+    """The layer that gives the scores: the last Linear, whatever a family calls it."""
+    return [module for _, module in walk(model) if isinstance(module, Linear)][-1]
+
+
+def renew_head(model: PretrainedModel, std: float) -> None:
     """Draw the last layer anew: that of a model with other labels would start in their favour."""
-    head: Linear = model.classifier
-    head.weight.data = init.normal(head.weight.shape, model.config.initializer_range)
+    head = output_layer(model)
+    head.weight.data = init.normal(head.weight.shape, std)
     if head.bias is not None:
         head.bias.data = init.zeros(head.bias.shape)
 
 
-def rescale_head(
-    model: BertForSequenceClassification, factor: float, shift: float | np.ndarray
-) -> None:
+def rescale_head(model: PretrainedModel, factor: float, shift: float | np.ndarray) -> None:
     """From scores z to factor · z + shift, in the last layer's weights; a shift may be (L,)."""
-    head: Linear = model.classifier
+    head = output_layer(model)
     assert head.bias is not None
     head.weight.data = head.weight.data * factor
     bias = to_numpy(head.bias.data) * factor + shift
