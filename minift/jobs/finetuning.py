@@ -26,7 +26,6 @@ from minift.jobs import remedies, resuming, training, words
 from minift.jobs.classifiers import rescale_head
 from minift.jobs.judging import judge
 from minift.jobs.plan import JOB, Options, Plan, prepare, prepare_again
-from minift.jobs.recipe import ADAPTER
 from minift.jobs.tasks import RegressionTask
 from minift.jobs.training import Learner
 from minift.models import BertForSequenceClassification
@@ -45,9 +44,7 @@ def run(plan: Plan, command: Sequence[str] = ()) -> dict[str, Any]:
     started = time.perf_counter()
     stopping, history = train(plan)
     seconds = time.perf_counter() - started
-    if plan.recipe.strategy == "lora":
-        ADAPTER.save(plan.classifier.model, output / "adapter")
-        ADAPTER.merge(plan.classifier.model)
+    plan.recipe.finish(plan.classifier.model, output)
     plan.classifier.save(output / "model")
     results = judge(plan, stopping, history, seconds)
     run_folder.write_json(output / run_folder.RUN, {**record, "seconds": round(seconds, 2)})

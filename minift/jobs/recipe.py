@@ -22,10 +22,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import ceil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minift import finetune
-from minift.models import BertForSequenceClassification
+from minift.nn import Module
 from minift.optim import schedules
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Recipe:
     unfreeze: str
     head_lr: float
 
-    def prepare(self, model: BertForSequenceClassification) -> finetune.Strategy:
+    def prepare(self, model: Module) -> finetune.Strategy:
         """Freeze and thaw what the strategy wants; its parameter groups and callbacks."""
         if self.strategy == "full":
             return finetune.full(model, self.lr, self.head_lr)
@@ -82,6 +83,13 @@ class Recipe:
         if self.strategy == "lora":
             return finetune.lora(model, self.lr, self.head_lr, ADAPTER)
         return finetune.head_only(model, self.head_lr)
+
+    def finish(self, model: Module, output: Path) -> None:
+        """Make an ordinary model of what the strategy left: LoRA's adapter is kept by itself, in
+        OUTPUT/adapter, and merged."""
+        if self.strategy == "lora":
+            ADAPTER.save(model, output / "adapter")
+            ADAPTER.merge(model)
 
 
 def rates_of(hidden_size: int) -> dict[str, float]:
