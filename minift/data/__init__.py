@@ -6,7 +6,7 @@ definitions that ship) and `moby_dick` (the prose that ships), `wordpiece` and `
 integers), `datasets` and `loader` (integers to batches), `masking` (batches to the
 masked-language-modelling task), `packing` (documents to rows of one length), `corpus` (ids larger
 than memory), `sentence_pairs` (the next-sentence task), `text_augmentation`. Images: `digits` (the
-ones that ship), `augmentation`.
+ones that ship), `augmentation`, `image_processor` (pixels as published models want them).
 """
 
 from minift.data.added_tokens import AddedToken
@@ -16,6 +16,7 @@ from minift.data.corpus import Corpus, open_corpus
 from minift.data.datasets import ArrayDataset, Dataset, TokenDataset
 from minift.data.digits import Digits, load_digits
 from minift.data.glosses import Glosses, draw_labelled, load_glosses
+from minift.data.image_processor import ImageProcessor
 from minift.data.loader import (
     BucketSampler,
     DataLoader,
@@ -45,6 +46,7 @@ __all__ = [
     "Digits",
     "DroppingCollator",
     "Glosses",
+    "ImageProcessor",
     "MaskingCollator",
     "MobyDick",
     "OverSampler",
