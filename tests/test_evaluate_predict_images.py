@@ -176,6 +176,7 @@ def test_images_that_cannot_be_judged(capsys, here, trained):
         said = mistake(capsys, command, "--model", trained, "--data", "digits")
         assert said == (
             f"{command}: the images of digits are 1 × 8 × 8 (channels × height × width), but "
-            f"{trained} is for 3 × 6 × 6"
+            f"{trained} is for 3 × 6 × 6; scale them first, or let its preprocessor_config.json "
+            f"say do_resize"
         )
     assert not (here / "runs").exists()

@@ -250,8 +250,6 @@ def test_a_report_says_why_there_is_no_source_loss(capsys, tmp_path, folder):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ("--strategy lora",
-         "on images --strategy is one of full, head, gradual, discriminative, got 'lora'"),
         ("--oversample --class-weight balanced",
          "--oversample and --class-weight balanced do the same twice over; give one of them"),
         ("--move-threshold --val-split 0",

@@ -14,7 +14,14 @@ from pretrain_cases import npz
 
 from minift.jobs import finetuning
 from minift.jobs.image_finetuning import running
-from minift.models import Autoencoder, AutoencoderConfig
+from minift.models import (
+    Autoencoder,
+    AutoencoderConfig,
+    ResNetConfig,
+    ResNetModel,
+    ViTConfig,
+    ViTModel,
+)
 from minift.train import Trainer
 
 pytestmark = pytest.mark.usefixtures("power_stays_on")
@@ -115,19 +122,50 @@ def test_a_run_in_pieces_leaves_what_the_whole_run_leaves(
     assert (moved is not None) == ("--move-threshold" in words)
 
 
-IMAGES = {
-    "focal, over-sampled, moved": "--loss focal --oversample --move-threshold",
-    "discriminative, l2-sp": "--strategy discriminative --schedule one_cycle --l2-sp 0.1",
-    "thawed at a stall": "--strategy gradual --unfreeze stall",
-    "averaged, frozen": "--ema 0.9 --freeze encoder.layers.0 --norms --clip 0.5",
-    "head, accumulated": "--strategy head --class-weight balanced --accumulate 2 --epochs 8",
-}
-
-
-@pytest.mark.parametrize("options", IMAGES.values(), ids=IMAGES)
-def test_on_images_too(capsys, monkeypatch, here, options):
+def autoencoder(folder):
     config = AutoencoderConfig(image_size=6, hidden_sizes=(12, 8), code_size=2)
-    Autoencoder(config).save_pretrained(here / "model")
+    Autoencoder(config).save_pretrained(folder)
+
+
+def vit(folder):
+    """With dropout, for the generators."""
+    config = ViTConfig(
+        hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=12,
+        image_size=6, patch_size=3, num_channels=1, hidden_dropout_prob=0.1,
+    )  # fmt: skip
+    ViTModel(config).save_pretrained(folder)
+
+
+def resnet(folder):
+    sizes = {"embedding_size": 4, "hidden_sizes": [4, 6], "depths": [1, 1]}
+    config = ResNetConfig(num_channels=3, layer_type="basic", **sizes)
+    ResNetModel(config).save_pretrained(folder)
+
+
+IMAGES = {
+    "focal, over-sampled, moved": (autoencoder, "--loss focal --oversample --move-threshold"),
+    "discriminative, l2-sp": (
+        autoencoder, "--strategy discriminative --schedule one_cycle --l2-sp 0.1"
+    ),
+    "thawed at a stall": (autoencoder, "--strategy gradual --unfreeze stall"),
+    "averaged, frozen": (
+        autoencoder, "--ema 0.9 --freeze encoder.layers.0 --norms --clip 0.5"
+    ),
+    "head, accumulated": (
+        autoencoder, "--strategy head --class-weight balanced --accumulate 2 --epochs 8"
+    ),
+    "lora of a ViT, moved": (vit, "--strategy lora --move-threshold"),
+    "head of a ViT": (vit, "--strategy head"),
+    "a ResNet, moved": (resnet, "--l2-sp 0.1 --move-threshold"),
+    "a ResNet, averaged": (resnet, "--ema 0.9"),
+    "a ResNet, thawing": (resnet, "--strategy gradual"),
+    "head of a ResNet": (resnet, "--strategy head"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("make", "options"), IMAGES.values(), ids=IMAGES)
+def test_on_images_too(capsys, monkeypatch, here, make, options):
+    make(here / "model")
     common = ["finetune", "--model", "model", "--data", npz(here / "i.npz", n=80), "--lr", "1e-2",
               "--epochs", "4", "--batch-size", "16", "--device", "cpu",
               *options.split()]  # fmt: skip

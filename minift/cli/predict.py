@@ -71,13 +71,14 @@ def check_words(options: argparse.Namespace) -> None:
 
 def image_answers(options: argparse.Namespace, device: str) -> Iterator[dict[str, Any]]:
     """The answers to images. Raises ValueError or OSError."""
-    from minift.jobs.image_classifiers import answers, open_image_classifier
+    from minift.jobs.image_classifiers import open_classifier
     from minift.jobs.images import read_images
 
     check_for_images(options, ("text", "text_pair", "text_column", "text_pair_column"))
     images = read_images(options.data)
-    model, task = open_image_classifier(options.model, images)
-    return answers(model.to(device), task, images)
+    classifier = open_classifier(options.model, images)
+    classifier.model.to(device)
+    return classifier.answers(images)
 
 
 def text_answers(options: argparse.Namespace, device: str) -> Iterator[dict[str, Any]]:

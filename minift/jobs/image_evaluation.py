@@ -19,11 +19,10 @@ from minift import plot
 from minift.data.tables import count
 from minift.jobs import folder as run_folder
 from minift.jobs import words
-from minift.jobs.image_classifiers import open_image_classifier, scores_of, targets_of
+from minift.jobs.image_classifiers import Classifier, open_classifier, targets_of
 from minift.jobs.images import Images, check_labelled, own_test_part, read_images
 from minift.jobs.judging import MISTAKES, draw
 from minift.jobs.tasks import ClassificationTask
-from minift.models import ImageClassifier
 from minift.train import choose_device
 from minift.train.machine import machine
 
@@ -46,8 +45,7 @@ class Plan:
     """All that is needed, checked. `targets` are those of the `rows` that are judged."""
 
     options: Options
-    model: ImageClassifier
-    task: ClassificationTask
+    classifier: Classifier
     images: Images
     rows: np.ndarray
     targets: np.ndarray
@@ -60,18 +58,19 @@ def prepare(options: Options) -> Plan:
     run_folder.check_folder(options.output, options.overwrite)
     images = read_images(options.data)
     check_labelled(images, "to judge by")
-    model, task = open_image_classifier(options.model, images)
+    classifier = open_classifier(options.model, images)
+    classifier.model.to(device)
     own = own_test_part(options.data)
     rows = np.arange(len(images) - own if own else 0, len(images))
-    targets = targets_of(images, task)[rows]
-    return Plan(options, model.to(device), task, images, rows, targets, device)
+    targets = targets_of(images, classifier.task)[rows]
+    return Plan(options, classifier, images, rows, targets, device)
 
 
 def run(plan: Plan, command: Sequence[str] = ()) -> dict[str, Any]:
     """Judge and write, after `prepare`; returns the content of metrics.json."""
-    task, output = plan.task, plan.options.output
+    task, output = plan.classifier.task, plan.options.output
     started = time.perf_counter()
-    outputs = scores_of(plan.model, plan.images.images[plan.rows])
+    outputs = plan.classifier.scores(plan.images.images[plan.rows])
     results = {
         "task": task.kind,
         "rows": {"judged": len(plan.rows)},
@@ -134,7 +133,8 @@ def report(plan: Plan, results: dict[str, Any]) -> str:
     """The numbers for the reader."""
     part = ", its test part" if len(plan.rows) < len(plan.images) else ""
     lines = [f"{plan.options.model} on {plan.images.source}{part}:"]
-    lines += [count(len(plan.rows), "image"), ""]
-    lines += words.judged(plan.task.headline, results)
+    lines += [count(len(plan.rows), "image")]
+    lines += [plan.classifier.processor.describe(plan.images.images.shape[1:]), ""]
+    lines += words.judged(plan.classifier.task.headline, results)
     files = ", ".join(sorted(path.name for path in plan.options.output.iterdir()))
     return "\n".join([*lines, "", f"{plan.options.output} holds {files}"])

@@ -60,6 +60,12 @@ class ResNetConfig(ModelConfig):
             self.check_choice(name, getattr(self, name), (True, False))
         super().__post_init__()
 
+    @property
+    def stride(self) -> int:
+        """Pixels a side of the image for one of the last feature maps."""
+        halvings = 1 + len(self.depths) + self.downsample_in_first_stage
+        return 2**halvings
+
 
 def whole_numbers(config: ResNetConfig, name: str) -> list[int]:
     """A field that lists whole numbers, as a list."""

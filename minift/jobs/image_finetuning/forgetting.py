@@ -20,7 +20,7 @@ from minift.jobs.image_classifiers import CHUNK
 from minift.jobs.image_finetuning.plan import Plan
 from minift.jobs.pretraining.image_work import views
 from minift.jobs.pretraining.recipes import RECIPES
-from minift.models import ImageClassifier, load
+from minift.models import load
 from minift.models.pretrained import PretrainedModel, made_for
 from minift.objectives import Contrastive, EvidenceLowerBound, Reconstruction
 from minift.tape import no_grad
@@ -37,6 +37,7 @@ SOURCES: dict[str, tuple[str, Callable[[int], Any]]] = {  # by size, for views d
     "VAE": ("drawing images again from distributions", lambda size: EvidenceLowerBound()),
     "SimCLR": ("telling views of one image from others", contrastive),
 }
+NAMING = ("ResNetForImageClassification", "ViTForImageClassification")
 
 
 def forgetting_of(plan: Plan) -> dict[str, Any]:
@@ -44,6 +45,8 @@ def forgetting_of(plan: Plan) -> dict[str, Any]:
     kind = made_for(hub.read_config(hub.resolve(plan.options.model)))
     if kind == "GAN":
         return {"unknown": "a GAN has no loss of its own, only a game of two players"}
+    if kind in NAMING:
+        return {"unknown": "its old task was to name other images, which are not at hand"}
     if kind not in SOURCES:
         return {"unknown": "the folder holds no head for its pre-training objective"}
     rows = (plan.parts.test if len(plan.parts.test) else plan.parts.validation)[:CHUNK]
@@ -53,12 +56,12 @@ def forgetting_of(plan: Plan) -> dict[str, Any]:
     what, objective_for = SOURCES[kind]
     objective, source = objective_for(images.shape[2]), load(plan.options.model).to(plan.device)
     before = source_loss(source, objective, images)
-    source.load_state_dict(with_encoder_of(plan.model, source))
+    source.load_state_dict(with_encoder_of(plan.classifier.model, source))
     after = source_loss(source, objective, images)
     return {"objective": what, "images": len(rows), "before": before, "after": after}
 
 
-def with_encoder_of(model: ImageClassifier, source: PretrainedModel) -> dict[str, np.ndarray]:
+def with_encoder_of(model: PretrainedModel, source: PretrainedModel) -> dict[str, np.ndarray]:
     """The weights of the source, with those of the encoder that was tuned."""
     tuned = model.state_dict()
     return {name: tuned.get(name, weight) for name, weight in source.state_dict().items()}

@@ -13,7 +13,6 @@ from minift import plot
 from minift.data.tables import count
 from minift.jobs import words
 from minift.jobs.classifiers import describe_loading
-from minift.jobs.image_classifiers import scores_of
 from minift.jobs.image_evaluation import write_mistakes
 from minift.jobs.image_finetuning.forgetting import forgetting_of
 from minift.jobs.image_finetuning.plan import Plan
@@ -31,7 +30,8 @@ def judge(
     plan: Plan, stopping: EarlyStopping | None, history: History, seconds: float
 ) -> dict[str, Any]:
     """The content of metrics.json; pictures and the worst mistakes are written on the way."""
-    parts, task, images, output = plan.parts, plan.task, plan.images, plan.options.output
+    parts, images, output = plan.parts, plan.images, plan.options.output
+    task = plan.classifier.task
     results: dict[str, Any] = {
         "task": task.kind,
         "rows": {
@@ -47,7 +47,7 @@ def judge(
     }
     for name, rows in (("validation", parts.validation), ("test", parts.test)):
         if len(rows):
-            outputs, targets = scores_of(plan.model, images.images[rows]), plan.targets[rows]
+            outputs, targets = plan.classifier.scores(images.images[rows]), plan.targets[rows]
             results[name] = task.scores(targets, outputs)
             results["baselines"] = baselines(plan, rows)
             results["warning"] = task.warning(outputs)
@@ -81,15 +81,16 @@ def baselines(plan: Plan, rows: np.ndarray) -> dict[str, Any]:
 
 def announce(plan: Plan) -> list[str]:
     """The data, the model and the recipe, before anything happens."""
-    _, c, H, W = plan.images.images.shape
-    parts, recipe = plan.parts, plan.recipe
+    _, c, H, W = shape = plan.images.images.shape
+    parts, recipe, classifier = plan.parts, plan.recipe, plan.classifier
     return [
         f"{plan.images.source}: {count(len(plan.images), 'image')} of {H} × {W} pixels"
         f"{'' if c == 1 else f' in {c} colours'}",
-        *(f"  {line}" for line in plan.task.describe(plan.targets)),
+        *(f"  {line}" for line in classifier.task.describe(plan.targets)),
         f"  {len(parts.train):,} to train, {len(parts.validation):,} to choose the best epoch, "
         f"{len(parts.test):,} to test",
-        f"{plan.options.model}: {describe_loading(plan.model, plan.kept_head)}",
+        f"{plan.options.model}: {describe_loading(classifier.model, plan.kept_head)}",
+        f"  {classifier.processor.describe(shape[1:])}",
         f"strategy {recipe.strategy}, at most {count(recipe.epochs, 'epoch')}, learning rate "
         f"{words.rates(recipe)}, {recipe.batch_size} images a batch{words.a_step(plan.options)}, "
         f"on {plan.device}",
@@ -105,7 +106,7 @@ def conclude(plan: Plan, results: dict[str, Any]) -> str:
         lines += [words.judged_on(results, part, "image"), ""]
         rows = {NAMES.get(name, name): row for name, row in results["baselines"].items()}
         ours = {"fine-tuned": results[part], **rows}
-        lines += [words.table(plan.task.headline, ours), ""]
+        lines += [words.table(plan.classifier.task.headline, ours), ""]
         lines += [words.intervals(results[part]), ""]
     lines += words.findings(results)
     output = plan.options.output

@@ -12,23 +12,30 @@ from minift import hub
 from minift.backend.random import manual_seed
 from minift.jobs import folder as run_folder
 from minift.jobs import resuming
-from minift.jobs.classifiers import quiet, same_names
-from minift.jobs.image_classifiers import check_size, targets_of
+from minift.jobs.image_classifiers import Classifier, open_for_training, targets_of
 from minift.jobs.images import Images, check_labelled, own_test_part, read_images
 from minift.jobs.options import TrainingOptions, check_known, check_training, check_weights
 from minift.jobs.parts import Parts
 from minift.jobs.parts import split as split_rows
-from minift.jobs.recipe import Recipe, choose_recipe
+from minift.jobs.recipe import Recipe, choose_recipe, rates_of
 from minift.jobs.remedies import check_remedies, rows_an_epoch
 from minift.jobs.tasks import ClassificationTask
-from minift.models import ImageClassifier
-from minift.nn import init
+from minift.models import (
+    ImageClassifier,
+    ResNetConfig,
+    ResNetForImageClassification,
+    ViTForImageClassification,
+)
+from minift.models.config import ModelConfig
+from minift.models.pretrained import PretrainedModel
 from minift.train import choose_device
 
 JOB = "finetune"  # as run.json calls it
-STRATEGIES = ("full", "head", "gradual", "discriminative")
-# peak rates: these nets are small and have no norms, so they do not fit the rule of `recipe.py`
-LR = {"full": 3e-4, "discriminative": 1e-3, "gradual": 1e-3, "head": 1e-2}
+# Peak rates; those of a ViT are those of texts (`recipe.py`). Our own small nets have no norms, so
+# that no width tells. A ResNet's are for a last width of 768, and by that rule for another: on
+# Fashion-MNIST last widths of 32, 128 and 256 wanted about 3e-3, 1e-3 and 3e-4 in full.
+OWN_LR = {"full": 3e-4, "discriminative": 1e-3, "gradual": 1e-3, "head": 1e-2}
+RESNET_LR = {"full": 1e-4, "discriminative": 3e-4, "gradual": 3e-4, "head": 3e-3}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +53,7 @@ class Plan:
     images: Images
     targets: np.ndarray
     parts: Parts
-    task: ClassificationTask
-    model: ImageClassifier
+    classifier: Classifier
     kept_head: bool
     recipe: Recipe
     device: str
@@ -62,7 +68,7 @@ def prepare(options: Options) -> Plan:
     Raises ValueError, OSError or RuntimeError, in one sentence each, for a mistake in the options,
     the images, the model's folder or the output folder.
     """
-    check_options(options)
+    check_training(options)
     run_folder.check_folder(options.output, options.overwrite)
     return read(options)
 
@@ -104,23 +110,53 @@ def read(options: Options) -> Plan:
     images = read_images(options.data)
     task = task_of(images)
     manual_seed(options.seed)  # of the head's weights
-    model, kept_head = open_for_training(options.model, task, images)
+    classifier, kept_head = open_for_training(options.model, task, images)
+    model = classifier.model.to(device)
+    check_for_model(options, model)
     check_weights(options, model)
     targets = targets_of(images, task)  # now: a kept head has its own order
     parts = divide(options, images, targets)
     check_remedies(options, task, targets)
     rows = rows_an_epoch(options, targets[parts.train])
-    recipe = choose_recipe(options, LR, rows, new_head=not kept_head)
-    return Plan(options, images, targets, parts, task, model.to(device), kept_head, recipe, device)
+    recipe = choose_recipe(options, rates_for(model), rows, new_head=not kept_head)
+    check_batches(options, recipe, model.config, rows, images.images.shape[2])
+    return Plan(options, images, targets, parts, classifier, kept_head, recipe, device)
 
 
-def check_options(options: Options) -> None:
-    """Raises ValueError for values that make no run."""
-    if options.strategy not in STRATEGIES:
+def check_for_model(options: Options, model: PretrainedModel) -> None:
+    """Raise ValueError for a strategy that this model cannot have."""
+    if options.strategy == "lora" and not isinstance(model, ViTForImageClassification):
         raise ValueError(
-            f"on images --strategy is one of {', '.join(STRATEGIES)}, got {options.strategy!r}"
+            f"{options.model} has no attention, beside whose queries and values LoRA would learn: "
+            f"no --strategy lora"
         )
-    check_training(options)
+
+
+def rates_for(model: PretrainedModel) -> dict[str, float]:
+    """Peak rates by strategy: one of the tables above, or that of texts."""
+    if isinstance(model, ImageClassifier):
+        return OWN_LR
+    if isinstance(model, ResNetForImageClassification):
+        return {s: lr * 768 / model.config.hidden_sizes[-1] for s, lr in RESNET_LR.items()}
+    return rates_of(model.config.hidden_size)
+
+
+def check_batches(
+    options: Options, recipe: Recipe, config: ModelConfig, rows: int, size: int
+) -> None:
+    """Raise ValueError if batch norm would be given one number a channel.
+
+    `rows` images of `size` pixels a side are seen in an epoch.
+    """
+    if not isinstance(config, ResNetConfig) or recipe.strategy == "head":
+        return
+    alone = recipe.batch_size == 1 or rows % recipe.batch_size == 1
+    if alone and size <= config.stride:
+        raise ValueError(
+            f"{rows:,} images in batches of {recipe.batch_size} leave one alone, and of a single "
+            f"image of {size} × {size} pixels the batch norms of {options.model} can take no "
+            f"variance; give another --batch-size"
+        )
 
 
 def task_of(images: Images) -> ClassificationTask:
@@ -130,38 +166,6 @@ def task_of(images: Images) -> ClassificationTask:
     if len(images.classes) < 2:
         raise ValueError(f"{images.source} holds one class only, {images.classes[0]!r}; need two")
     return ClassificationTask(list(images.classes))
-
-
-def open_for_training(
-    place: str | Path, task: ClassificationTask, images: Images
-) -> tuple[ImageClassifier, bool]:
-    """The encoder in a folder with a head for the classes, and whether the head was kept.
-
-    It is only if it was made for the same classes; the task then takes their order. Raises
-    FileNotFoundError, or ValueError for a folder that holds no encoder of images of this size.
-    """
-    folder = hub.resolve(place)
-    saved = hub.read_config(folder)
-    kinds = ImageClassifier.config_class.model_types
-    if saved.get("model_type") not in kinds:
-        raise ValueError(
-            f"{place} holds a model of the type {saved.get('model_type')!r}, no encoder of images "
-            f"that minift pretrain makes"
-        )
-    known = same_names(saved, task)
-    task.names = known or task.names
-    with quiet():
-        model = ImageClassifier.from_pretrained(
-            folder,
-            num_labels=len(task.names),
-            id2label=dict(enumerate(task.names)),
-            problem_type=task.problem_type,
-        )
-    check_size(place, model, images)
-    if known is None:
-        weights = model.classifier.weight
-        weights.data = init.normal(weights.shape, 0.01)
-    return model, known is not None
 
 
 def divide(options: Options, images: Images, targets: np.ndarray) -> Parts:

@@ -14,7 +14,6 @@ from minift import hub
 from minift.data import ArrayDataset
 from minift.jobs import folder as run_folder
 from minift.jobs import remedies, resuming, training
-from minift.jobs.image_classifiers import scores_of
 from minift.jobs.image_finetuning.judging import announce, conclude, judge
 from minift.jobs.image_finetuning.plan import JOB, Plan
 from minift.train import EarlyStopping, History
@@ -35,7 +34,8 @@ def run(plan: Plan, command: Sequence[str] = ()) -> dict[str, Any]:
     started = time.perf_counter()
     stopping, history = train(plan)
     seconds = time.perf_counter() - started
-    plan.model.save_pretrained(output / "model")
+    plan.recipe.finish(plan.classifier.model, output)
+    plan.classifier.save(output / "model")
     results = judge(plan, stopping, history, seconds)
     run_folder.write_json(output / run_folder.RUN, {**record, "seconds": round(seconds, 2)})
     run_folder.write_json(output / run_folder.METRICS, results)  # last: now the run is finished
@@ -54,7 +54,8 @@ def record_of(plan: Plan, command: Sequence[str]) -> dict[str, Any]:
         "kind": "images",
         "options": {**vars(options), **paths},
         "recipe": asdict(plan.recipe),
-        "labels": plan.task.names,
+        "labels": plan.classifier.task.names,
+        "pixels": asdict(plan.classifier.processor),
         "data": {"source": plan.images.source, "sha256": plan.images.digest()},
         "model": run_folder.fingerprint_of_folder(hub.resolve(options.model)),
         "machine": machine(plan.device),
@@ -66,20 +67,22 @@ def train(plan: Plan) -> tuple[EarlyStopping | None, History]:
     trained = training.train(assemble(plan), plan.options.output, plan.record is not None)
     plan.frozen = trained.frozen
     if plan.options.move_threshold:
-        rows = plan.parts.validation
-        outputs = scores_of(plan.model, plan.images.images[rows])
-        plan.offsets = remedies.move_threshold(plan.task, plan.model, plan.targets[rows], outputs)
+        rows, classifier = plan.parts.validation, plan.classifier
+        outputs = classifier.scores(plan.images.images[rows])
+        plan.offsets = remedies.move_threshold(
+            classifier.task, classifier.model, plan.targets[rows], outputs
+        )
     return trained.stopping, trained.history
 
 
 def assemble(plan: Plan) -> training.Assembled:
     """The Trainer of the model in the plan."""
     options, recipe, parts = plan.options, plan.recipe, plan.parts
-    targets = plan.targets[parts.train]
+    model, targets = plan.classifier.model, plan.targets[parts.train]
     datasets = dataset_of(plan, parts.train), dataset_of(plan, parts.validation)
-    learner = training.learner(plan.model, datasets, targets, options, recipe)
-    objective = plan.task.objective(targets, options.balanced, options.focal)
-    return training.assemble(options, recipe, plan.model, learner, objective, plan.device)
+    learner = training.learner(model, datasets, targets, options, recipe)
+    objective = plan.classifier.task.objective(targets, options.balanced, options.focal)
+    return training.assemble(options, recipe, model, learner, objective, plan.device)
 
 
 def find_rate(plan: Plan) -> None:
@@ -89,4 +92,4 @@ def find_rate(plan: Plan) -> None:
 
 def dataset_of(plan: Plan, rows: np.ndarray) -> ArrayDataset:
     """Images of a part and their classes."""
-    return ArrayDataset(pixel_values=plan.images.images[rows], labels=plan.targets[rows])
+    return plan.classifier.dataset(plan.images.images[rows], plan.targets[rows])
