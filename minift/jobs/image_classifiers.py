@@ -10,7 +10,7 @@ Not here: how it is trained (`image_finetuning/`), what a judgement consists of
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,9 @@ from minift.jobs.images import Images
 from minift.jobs.tasks import ClassificationTask
 from minift.models import ImageClassifier, ResNetForImageClassification, ViTForImageClassification
 from minift.models.pretrained import PretrainedModel, made_for
+from minift.nn import Module
 from minift.tape import no_grad
+from minift.tensor import Tensor
 
 MODELS: dict[str, type[PretrainedModel]] = {  # by the model_type of a config.json
     model_type: model
@@ -49,14 +51,33 @@ class Classifier:
         """Images (n, c, H, W) as the model reads them, and their classes (n,)."""
         return ProcessedImages(self.processor, images, targets)
 
-    @no_grad()
     def scores(self, images: np.ndarray) -> np.ndarray:
         """Images (n, c, H, W) -> raw scores (n, L), in evaluation mode."""
-        size = self.processor.size or images.shape[2]
+        return self.read(images, self.model)
+
+    def features(self, images: np.ndarray, watch: Callable[[int], None]) -> np.ndarray:
+        """Images (n, c, H, W) -> what the head reads of them (n, F), in evaluation mode.
+
+        `watch` is told how many were read.
+        """
+        return self.read(images, self.model.features, watch)
+
+    @no_grad()
+    def read(
+        self,
+        images: np.ndarray,
+        function: Callable[[np.ndarray], Tensor],
+        watch: Callable[[int], None] = lambda count: None,
+    ) -> np.ndarray:
+        """The rows that `function` makes of processed images, a few of them at a time."""
+        size, found = self.processor.size or images.shape[2], []
         step = max(1, min(CHUNK, CHUNK_VALUES // (self.processor.channels * size**2)))
         with self.model.evaluating():
-            blocks = [images[i : i + step] for i in range(0, len(images), step)]
-            return np.concatenate([self.model(self.processor(b)).numpy() for b in blocks])
+            for start in range(0, len(images), step):
+                block = self.processor(images[start : start + step])
+                found.append(function(block).numpy())
+                watch(len(block))
+        return np.concatenate(found)
 
     def answers(self, images: Images) -> Iterator[dict[str, Any]]:
         """One answer an image, as `Task.answer`, with the name or the number of the image."""
@@ -69,6 +90,19 @@ class Classifier:
         """A Hugging Face folder, and how its pixels are scaled."""
         self.model.save_pretrained(folder)
         self.processor.save_pretrained(folder)
+
+
+class Head(Module):
+    """The last part of a classifier of images, on features that are there: (B, F) -> (B, L).
+
+    All weights are the classifier's own; those of its body rest.
+    """
+
+    def __init__(self, model: Any):
+        self.model = model
+
+    def forward(self, features: np.ndarray) -> Tensor:
+        return self.model.classify(Tensor(features, device=self.model.parameters()[0].device))
 
 
 class ProcessedImages(ArrayDataset):

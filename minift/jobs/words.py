@@ -153,12 +153,12 @@ class EpochLines(Callback):
 class ReadingLines:
     """How far the frozen body has read: a bar on a terminal, a line every few seconds elsewhere."""
 
-    def __init__(self, texts: int, seconds: float = 5.0):
+    def __init__(self, texts: int, seconds: float = 5.0, what: str = "text"):
         from tqdm import tqdm
 
-        self.texts, self.seconds, self.read = texts, seconds, 0
+        self.texts, self.seconds, self.read, self.what = texts, seconds, 0, what
         self.started = self.said = time.perf_counter()
-        label = "reading every text once with the frozen body"
+        label = f"reading every {what} once with the frozen body"
         on_terminal = sys.stdout.isatty()
         self.bar = tqdm(total=texts, desc=label, file=sys.stdout, disable=not on_terminal)
         if not on_terminal:
@@ -171,7 +171,8 @@ class ReadingLines:
         if self.bar.disable and now - self.said >= self.seconds:
             self.said = now
             left = (now - self.started) / self.read * (self.texts - self.read)
-            print(f"{self.read:,} of {self.texts:,} texts read, {duration(left)} left", flush=True)
+            progress = f"{self.read:,} of {self.texts:,} {self.what}s read"
+            print(f"{progress}, {duration(left)} left", flush=True)
         if self.read == self.texts:
             self.bar.close()
 

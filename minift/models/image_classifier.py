@@ -58,4 +58,12 @@ class ImageClassifier(ImagePretrained):
         return super().initial(name, shape)
 
     def forward(self, pixel_values: Any) -> Tensor:
-        return self.classifier(self.encoder(pixel_values))
+        return self.classify(self.features(pixel_values))
+
+    def features(self, pixel_values: Any) -> Tensor:
+        """What the head reads, (B, F)."""
+        return self.encoder(pixel_values)
+
+    def classify(self, features: Tensor) -> Tensor:
+        """The head: (B, F) -> scores (B, L)."""
+        return self.classifier(features)

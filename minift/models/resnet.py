@@ -247,5 +247,12 @@ class ResNetForImageClassification(ResNetPretrained):
         self.draw_weights()
 
     def forward(self, pixel_values: Any, seen: Seen | None = None) -> Tensor:
-        maps = self.resnet(pixel_values, seen=seen)  # (B, C, H', W')
-        return self.classifier["1"](maps.mean(axis=(2, 3)))
+        return self.classify(self.features(pixel_values, seen))
+
+    def features(self, pixel_values: Any, seen: Seen | None = None) -> Tensor:
+        """What the head reads, (B, C): the means of the feature maps."""
+        return self.resnet(pixel_values, seen=seen).mean(axis=(2, 3))  # of (B, C, H', W')
+
+    def classify(self, features: Tensor) -> Tensor:
+        """The head: (B, C) -> scores (B, L)."""
+        return self.classifier["1"](features)

@@ -213,12 +213,16 @@ class ViTModel(ViTPretrained):
 
     def forward(self, pixel_values: Any, seen: Seen | None = None) -> Tensor:
         """`pixel_values` are floats of the size that the config says, or a ValueError."""
+        return self.layernorm(self.blocks(pixel_values, seen))
+
+    def blocks(self, pixel_values: Any, seen: Seen | None = None) -> Tensor:
+        """The hidden states (B, T, C) before the last norm."""
         x = self.embeddings(pixel_values)
         show_hidden(seen, x)
         for layer in self.layers:
             x = layer(x, seen)
             show_hidden(seen, x)
-        return self.layernorm(x)
+        return x
 
 
 class ViTForImageClassification(ViTPretrained):
@@ -233,4 +237,12 @@ class ViTForImageClassification(ViTPretrained):
         self.draw_weights()
 
     def forward(self, pixel_values: Any, seen: Seen | None = None) -> Tensor:
-        return self.classifier(self.vit(pixel_values, seen=seen)[:, 0])
+        return self.classify(self.features(pixel_values, seen))
+
+    def features(self, pixel_values: Any, seen: Seen | None = None) -> Tensor:
+        """What the head reads, (B, C): the class token before the last norm, which is its own."""
+        return self.vit.blocks(pixel_values, seen)[:, 0]
+
+    def classify(self, features: Tensor) -> Tensor:
+        """The head: (B, C) -> scores (B, L)."""
+        return self.classifier(self.vit.layernorm(features))

@@ -13,7 +13,8 @@ import minift
 from minift import hub
 from minift.data import ArrayDataset
 from minift.jobs import folder as run_folder
-from minift.jobs import remedies, resuming, training
+from minift.jobs import remedies, resuming, training, words
+from minift.jobs.image_classifiers import Head
 from minift.jobs.image_finetuning.judging import announce, conclude, judge
 from minift.jobs.image_finetuning.plan import JOB, Plan
 from minift.train import EarlyStopping, History
@@ -77,19 +78,31 @@ def train(plan: Plan) -> tuple[EarlyStopping | None, History]:
 
 def assemble(plan: Plan) -> training.Assembled:
     """The Trainer of the model in the plan."""
-    options, recipe, parts = plan.options, plan.recipe, plan.parts
-    model, targets = plan.classifier.model, plan.targets[parts.train]
-    datasets = dataset_of(plan, parts.train), dataset_of(plan, parts.validation)
-    learner = training.learner(model, datasets, targets, options, recipe)
+    options, recipe, model = plan.options, plan.recipe, plan.classifier.model
+    targets = plan.targets[plan.parts.train]
     objective = plan.classifier.task.objective(targets, options.balanced, options.focal)
-    return training.assemble(options, recipe, model, learner, objective, plan.device)
+    return training.assemble(options, recipe, model, learner_of(plan), objective, plan.device)
+
+
+def learner_of(plan: Plan) -> training.Learner:
+    """The whole model on images, or a head alone on what a body that rests makes of them."""
+    classifier, parts = plan.classifier, (plan.parts.train, plan.parts.validation)
+    settings = plan.targets[parts[0]], plan.options, plan.recipe
+    if plan.recipe.strategy != "head":
+        images = [
+            classifier.dataset(plan.images.images[rows], plan.targets[rows]) for rows in parts
+        ]
+        return training.learner(classifier.model, images, *settings)
+    rows, train = np.concatenate(parts), len(parts[0])
+    watch = words.ReadingLines(len(rows), what="image")
+    found = classifier.features(plan.images.images[rows], watch)
+    features = [
+        ArrayDataset(features=found[part], labels=plan.targets[rows[part]])
+        for part in (slice(train), slice(train, None))
+    ]
+    return training.learner(Head(classifier.model), features, *settings)
 
 
 def find_rate(plan: Plan) -> None:
     """Say and draw which learning rate may serve; trains nothing."""
     print(training.find_rate(assemble(plan), plan.recipe, plan.options.output))
-
-
-def dataset_of(plan: Plan, rows: np.ndarray) -> ArrayDataset:
-    """Images of a part and their classes."""
-    return plan.classifier.dataset(plan.images.images[rows], plan.targets[rows])
