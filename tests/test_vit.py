@@ -241,3 +241,16 @@ def test_pixels_that_do_not_fit_are_refused(shape, dtype, message):
 def test_a_configuration_that_makes_no_vit_is_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         config_of(**settings)
+
+
+def test_a_body_that_learnt_from_hidden_patches_gets_a_classifier(tmp_path):
+    """The token that stood for hidden patches stays behind, with all else of that task."""
+    config = config_of(patch_size=2, num_labels=3)
+    theirs = transformers.ViTForMaskedImageModeling(
+        transformers.ViTConfig(**config.to_dict(), encoder_stride=2)
+    )
+    theirs.save_pretrained(tmp_path)
+    ours = ViTForImageClassification.from_pretrained(tmp_path)
+    x = images(config)
+    expected = theirs.eval().vit(torch.tensor(x).float()).last_hidden_state.detach()
+    assert_close(ours.vit(x).numpy(), expected, 1e-5)

@@ -72,6 +72,7 @@ RENAMES = (
     Rename("encoder.layer.*.output.dense.*", "layers.*.mlp.fc2.*", True),
     Rename("encoder.layer.*.layernorm_before.*", "layers.*.layernorm_before.*", True),
     Rename("encoder.layer.*.layernorm_after.*", "layers.*.layernorm_after.*", True),
+    Rename("embeddings.mask_token"),  # stands for hidden patches, which are not learnt here
     # torchvision, whose projections are fused
     Rename("class_token", "embeddings.cls_token"),
     Rename("encoder.pos_embedding", "embeddings.position_embeddings"),
