@@ -225,20 +225,24 @@ def digits(tmp_path_factory):
     data = digits_npz(folder / "old.npz", range(5), 600)
     assert main([
         "finetune", "--model", str(folder / "blank"), "--data", str(data), "--output",
-        str(folder / "learnt"), "--lr", "5e-3", "--epochs", "8", "--device", "cpu",
+        str(folder / "learnt"), "--lr", "5e-3", "--head-lr", "5e-2", "--epochs", "8",
+        "--device", "cpu",
     ]) == 0  # fmt: skip
     digits_npz(folder / "new.npz", range(5, 10), 200)
     return folder
 
 
-@pytest.mark.parametrize(("strategy", "lr"), [("full", "3e-3"), ("lora", "1e-2")])
+@pytest.mark.parametrize(
+    ("strategy", "lr", "head"), [("full", "3e-3", "3e-2"), ("lora", "1e-2", "1e-2")]
+)
 def test_a_vit_that_knows_some_digits_learns_the_others_from_28_images_a_class(
-    capsys, tmp_path, digits, strategy, lr
+    capsys, tmp_path, digits, strategy, lr, head
 ):
     """Far above the majority, and above the same ViT that knows none."""
     accuracy = {}
     for start in ("blank", "learnt"):
-        words = ("--strategy", strategy, "--lr", lr, "--epochs", "10", "--test-split", "0.3")
+        words = ("--strategy", strategy, "--lr", lr, "--head-lr", head, "--epochs", "10",
+                 "--test-split", "0.3")  # fmt: skip
         output = tmp_path / start
         _, metrics = finetuned(capsys, digits / start, digits / "new.npz", output, *words)
         accuracy[start] = metrics["test"]["accuracy"]
@@ -247,21 +251,27 @@ def test_a_vit_that_knows_some_digits_learns_the_others_from_28_images_a_class(
     assert accuracy["learnt"] > accuracy["blank"] + 0.2
 
 
-@pytest.mark.parametrize("strategy", ["head", "full"])
-def test_the_moments_of_frozen_batch_norms_stay(capsys, tmp_path, folder, strategy):
-    output = tmp_path / "out"
-    finetuned(capsys, folder / "resnet", folder / "grey.npz", output, "--strategy", strategy)
-    before, after = weights(folder / "resnet"), weights(output)
+@pytest.mark.parametrize(
+    ("strategy", "still"),
+    [("head", ("embedder", "encoder.stages.0", "encoder.stages.1")),
+     ("gradual", ("embedder", "encoder.stages.0")), ("full", ())],
+)  # fmt: skip
+def test_the_moments_of_frozen_batch_norms_stay(capsys, tmp_path, folder, strategy, still):
+    """In two epochs gradual unfreezing gets down to the last stage."""
+    words = ("--strategy", strategy, "--epochs", "2", "--val-split", "0", "--test-split", "0")
+    finetuned(capsys, folder / "resnet", folder / "grey.npz", tmp_path / "out", *words)
+    before, after = weights(folder / "resnet"), weights(tmp_path / "out")
     moments = [name for name in before if "running_" in name]
     assert len(moments) == 12
     for name in moments:
         same = np.array_equal(before[name], after[f"resnet.{name}"])
-        assert same == (strategy == "head"), name
+        assert same == name.startswith(still), name
 
 
-def test_pixels_are_scaled_in_training_as_in_judging(capsys, tmp_path, folder):
+@pytest.mark.parametrize("strategy", ["full", "head"])
+def test_pixels_are_scaled_in_training_as_in_judging(capsys, tmp_path, folder, strategy):
     """The loss that chose the best epoch is that of transformers on the same images."""
-    aside = ("--val-split", "0.25", "--test-split", "0", "--epochs", "1")
+    aside = ("--val-split", "0.25", "--test-split", "0", "--epochs", "1", "--strategy", strategy)
     for model in ("vit", "resnet"):
         finetuned(capsys, folder / model, folder / "grey.npz", tmp_path / model, *aside)
         options = image_finetuning.Options(
@@ -278,7 +288,15 @@ def test_pixels_are_scaled_in_training_as_in_judging(capsys, tmp_path, folder):
         assert record["validation_loss"] == pytest.approx(expected.item(), rel=1e-4)
 
 
-def test_peak_rates_are_by_the_width_of_a_vit_and_one_for_every_resnet(tmp_path, folder):
+def test_of_a_bare_encoder_no_head_is_kept_even_if_its_config_names_the_classes(tmp_path, folder):
+    names = {"num_labels": 2, "id2label": {0: "left", 1: "right"}}
+    for model, kept in ((ViTModel, False), (ViTForImageClassification, True)):
+        place, data = vit(tmp_path / "vit", model, **names), str(folder / "grey.npz")
+        options = image_finetuning.Options(model=place, data=data, output=tmp_path / "none")
+        assert image_finetuning.prepare(options).kept_head == kept
+
+
+def test_peak_rates_are_by_the_width(tmp_path, folder):
     def rate(model, strategy):
         data = str(folder / "grey.npz")
         return image_finetuning.prepare(
@@ -289,8 +307,8 @@ def test_peak_rates_are_by_the_width_of_a_vit_and_one_for_every_resnet(tmp_path,
 
     assert rate("vit", "full") == pytest.approx(3e-5 * 768 / 16)
     assert rate("vit", "lora") == pytest.approx(5e-4 * 768 / 16)
-    assert rate("resnet", "full") == 1e-4
-    assert rate("resnet", "head") == 3e-3
+    assert rate("resnet", "full") == pytest.approx(1e-4 * 768 / 8)
+    assert rate("resnet", "head") == pytest.approx(3e-3 * 768 / 8)
 
 
 def test_the_remedies_and_the_pull_reach_a_head_and_a_body_of_other_names(capsys, tmp_path, folder):
