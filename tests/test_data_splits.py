@@ -102,6 +102,18 @@ def test_grouped_folds_keep_groups_whole_and_are_even():
         assert 85 <= len(test) <= 115
 
 
+def test_folds_that_are_stratified_and_grouped_keep_groups_whole_and_classes_even():
+    rng = np.random.default_rng(2)
+    labels = np.repeat([0, 1, 2], [120, 60, 12])[order := rng.permutation(192)]
+    alone = list(k_folds(192, 4, stratify=labels, group=np.arange(192)))
+    for _, test in alone:
+        assert np.bincount(labels[test]).tolist() == [30, 15, 3]
+    group = np.where(order < 100, order, 1000 + order // 2)  # the rest in pairs
+    for train, test in k_folds(192, 4, seed=3, stratify=labels, group=group):
+        assert not set(group[train]) & set(group[test])
+        assert (np.abs(np.bincount(labels[test]) - [30, 15, 3]) <= 1).all()
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -115,7 +127,6 @@ def test_grouped_folds_keep_groups_whole_and_are_even():
             lambda: train_test_split([1, 2], test_size=1, stratify=[1, 1], group=[7, 7]),
             "no group is small enough for 1 test rows of 2",
         ),
-        (lambda: k_folds(4, 2, stratify=[1] * 4, group=[1] * 4), "stratify or group, not both"),
         (lambda: train_test_split([1, 2, 3], test_size=1, group=[7, 7, 7]), "need all 1 groups"),
         (lambda: k_folds(4, 1), "k must lie between 2 and the 4 rows, got 1"),
         (lambda: k_folds(4, 3, group=[0, 0, 1, 1]), "between 2 and the 2 groups, got 3"),

@@ -80,11 +80,10 @@ def k_folds(
     """Yield `k` pairs (train indices, test indices); every row is tested exactly once.
 
     With `stratify` the class counts of two folds differ by at most one; with `group` whole groups
-    are dealt to the fold that is smallest so far. Raises ValueError for fewer than two folds, for
-    more folds than rows (or groups), and for `stratify` together with `group`.
+    are dealt to the fold that is smallest so far; with both, to the fold that has the least of the
+    group's classes so far. Raises ValueError for fewer than two folds and for more folds than rows
+    (or groups).
     """
-    if stratify is not None and group is not None:
-        raise ValueError("k_folds: give stratify or group, not both")
     units = n if group is None else len(set(group))
     if not 2 <= k <= units:
         what = "rows" if group is None else "groups"
@@ -99,7 +98,7 @@ def _fold_of_rows(
 ) -> np.ndarray:
     """The fold of each row, (n,) integers in [0, k)."""
     if group is not None:
-        return _fold_of_groups(group, k, rng)
+        return _fold_of_groups(group, [0] * n if stratify is None else stratify, k, rng)
     order = rng.permutation(n)
     if stratify is not None:  # class by class, so that dealing round the table is even in each
         order = order[np.argsort(_codes(stratify)[order], kind="stable")]
@@ -108,16 +107,21 @@ def _fold_of_rows(
     return fold
 
 
-def _fold_of_groups(group: Sequence, k: int, rng: np.random.Generator) -> np.ndarray:
-    """Groups from the largest to the smallest, each to the fold with the fewest rows so far."""
-    codes = _codes(group)
-    sizes = np.bincount(codes)
+def _fold_of_groups(
+    group: Sequence, labels: Sequence, k: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Groups from the largest to the smallest, each to the fold that has the smallest share of its
+    classes so far, of equals to the one with the fewest rows."""
+    groups, classes = _codes(group), _codes(labels)
+    held = np.zeros((groups.max() + 1, classes.max() + 1), int)  # rows of each group and class
+    np.add.at(held, (groups, classes), 1)
+    shares, sizes = held / held.sum(axis=0), held.sum(axis=1)
     order = rng.permutation(len(sizes))  # the seed decides among groups of one size
-    filled, fold_of = np.zeros(k, int), np.empty(len(sizes), int)
+    filled, fold_of = np.zeros((k, held.shape[1]), int), np.empty(len(sizes), int)
     for g in order[np.argsort(-sizes[order], kind="stable")]:
-        fold_of[g] = np.argmin(filled)
-        filled[fold_of[g]] += sizes[g]
-    return fold_of[codes]
+        fold_of[g] = np.lexsort((filled.sum(axis=1), filled @ shares[g]))[0]
+        filled[fold_of[g]] += held[g]
+    return fold_of[groups]
 
 
 def _stratified_rows(labels: Sequence, count: int, rng: np.random.Generator) -> np.ndarray:

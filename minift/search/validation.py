@@ -86,7 +86,7 @@ def cross_validate(
 ) -> CrossValidation:
     """Train k times on all folds but one, and score each time on that one.
 
-    `items` are sequences of one length; `stratify` or `group` as in `mf.data.k_folds`. With `test`
+    `items` are sequences of one length; `stratify` and `group` as in `mf.data.k_folds`. With `test`
     it is made sure that none of the rows stands in the sealed test part (`Sealed.check_apart`, by
     the first of the items). Raises ValueError for items that do not fit.
     """
