@@ -7,7 +7,7 @@ import os
 import numpy as np
 import pytest
 import search_cases
-from search_cases import Counted, Peeks, fails_for_some, nearest_mean, valley
+from search_cases import Counted, Peeks, by_fold, fails_for_some, nearest_mean, valley
 
 import minift as mf
 from minift.search import (
@@ -26,7 +26,7 @@ from minift.search import (
     uniform,
 )
 from minift.search.methods import budgets_of
-from minift.search.validation import corrected_interval, folds_of
+from minift.search.validation import corrected_interval
 
 SPACE = {"lr": log_uniform(1e-5, 1e-1), "layers": integer(1, 5), "kind": choice("a", "b")}
 
@@ -242,6 +242,48 @@ def test_a_process_that_dies_is_a_sentence():
         grid_search(search_cases.dies, {"x": choice(1, 2)}, jobs=2)
 
 
+# ------------------------------------------------------------------------------- trials of folds
+
+
+def test_the_score_of_a_trial_of_folds_is_their_mean(tmp_path):
+    file, told = tmp_path / "t.jsonl", []
+    space = {"x": choice(0, 2)}
+    found = grid_search(by_fold, space, folds=3, file=file, watch=told.append)
+    assert [t.scores for t in found.trials] == [[1, 10, 100], [3, 12, 102]]
+    assert [t.score for t in found.trials] == [37, 39]
+    assert [(t.number, t.fold, t.score) for t in told[:3]] == [(0, 0, 1), (0, 1, 10), (0, 2, 100)]
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [line["fold"] for line in lines[1:]] == [0, 1, 2, 0, 1, 2]
+    assert all("scores" not in line for line in lines[1:])
+    file.write_text("\n".join(file.read_text().splitlines()[:5]) + "\n")
+    told.clear()
+    again = grid_search(by_fold, space, folds=3, file=file, watch=told.append, jobs=2)
+    assert [(t.settings, t.scores) for t in again.trials] == [
+        (t.settings, t.scores) for t in found.trials
+    ]
+    assert sorted((t.number, t.fold) for t in told) == [(1, 1), (1, 2)]
+    with pytest.raises(ValueError, match="holds the trials of another search"):
+        grid_search(by_fold, space, folds=2, file=file)
+    with pytest.raises(ValueError, match="folds must be 2 or more, or 0 for one score a trial: 1"):
+        grid_search(by_fold, space, folds=1)
+
+
+def test_a_trial_whose_fold_fails_has_failed():
+    found = grid_search(by_fold, {"x": choice(1, 0)}, folds=2)
+    assert found.trials[0].score is None
+    assert found.trials[0].error == "fold 2 of 2: FloatingPointError: step 3: the loss is nan"
+    assert found.best.settings == {"x": 0}
+
+
+def test_halving_keeps_by_the_mean_of_the_folds():
+    found = successive_halving(
+        by_fold, {"x": choice(0, 2, 3)}, trials=6, smallest=1, largest=2, factor=2, folds=2
+    )
+    drawn = [trial.settings["x"] for trial in found.trials[:6]]
+    assert sorted(trial.settings["x"] for trial in found.trials[6:]) == sorted(drawn)[3:]
+    assert found.best.scores == [max(drawn) + 2, max(drawn) + 20]
+
+
 # ------------------------------------------------------------------------- the test part is sealed
 
 
@@ -340,8 +382,8 @@ def test_the_interval_is_nadeau_and_bengios():
     deviation = np.std(found.scores, ddof=1) * math.sqrt(1 / 5 + 12 / 48)
     half = 2.7764 * deviation
     assert found.interval == pytest.approx((found.mean - half, found.mean + half), rel=1e-4)
-    folds = folds_of(nearest_mean, (x, y), 5, 0, None, None, None)
-    assert corrected_interval([0.5] * 5, folds) == (0.5, 0.5)
+    assert corrected_interval(found.scores, [(48, 12)] * 5) == found.interval
+    assert corrected_interval([0.5] * 5, [(48, 12)] * 5) == (0.5, 0.5)
 
 
 def test_on_noise_the_best_of_many_is_optimistic_and_the_nested_score_is_not():

@@ -59,17 +59,20 @@ def grid_search(
     seed: int = 0,
     higher_is_better: bool = True,
     jobs: int = 1,
+    folds: int = 0,
     file: str | Path | None = None,
     watch: Callable[[Trial], None] | None = None,
 ) -> SearchResult:
     """Every combination of `points` values of each range and all values of each choice.
 
-    With `file` the trials are kept there, and a search that was killed goes on with those that are
-    missing. Raises ValueError for a space that is none or a file of another search.
+    With `folds` the objective is called once a fold, `objective(settings, budget, seed, fold)`, and
+    a trial's score is their mean. With `file` the trials are kept there, and a search that was
+    killed goes on with what is missing. Raises ValueError for a space that is none or a file of
+    another search.
     """
     wanted = numbered(grid(space, points), budget, seed)
-    identity = {"method": "grid", "points": points, **shared(space, budget, seed)}
-    runner = Runner(objective, identity, jobs, path(file), watch)
+    identity = {"method": "grid", "points": points, **shared(space, budget, seed, folds)}
+    runner = Runner(objective, identity, jobs, path(file), watch, folds)
     return SearchResult(runner.run(wanted), ranges(space), higher_is_better)
 
 
@@ -82,6 +85,7 @@ def random_search(
     seed: int = 0,
     higher_is_better: bool = True,
     jobs: int = 1,
+    folds: int = 0,
     file: str | Path | None = None,
     watch: Callable[[Trial], None] | None = None,
 ) -> SearchResult:
@@ -91,8 +95,8 @@ def random_search(
     its few. A search of more trials goes on with the file of fewer. As `grid_search` otherwise.
     """
     wanted = numbered(draws(space, trials, seed), budget, seed)
-    identity = {"method": "random", **shared(space, budget, seed)}
-    runner = Runner(objective, identity, jobs, path(file), watch)
+    identity = {"method": "random", **shared(space, budget, seed, folds)}
+    runner = Runner(objective, identity, jobs, path(file), watch, folds)
     return SearchResult(runner.run(wanted), ranges(space), higher_is_better)
 
 
@@ -107,6 +111,7 @@ def successive_halving(
     seed: int = 0,
     higher_is_better: bool = True,
     jobs: int = 1,
+    folds: int = 0,
     file: str | Path | None = None,
     watch: Callable[[Trial], None] | None = None,
 ) -> SearchResult:
@@ -118,8 +123,8 @@ def successive_halving(
     """
     check_budgets(trials, smallest, largest, factor)
     budgets = {"smallest": smallest, "largest": largest, "factor": factor, "trials": trials}
-    identity = {"method": "halving", **shared(space, budgets, seed)}
-    runner = Runner(objective, identity, jobs, path(file), watch)
+    identity = {"method": "halving", **shared(space, budgets, seed, folds)}
+    runner = Runner(objective, identity, jobs, path(file), watch, folds)
     rung = numbered(draws(space, trials, seed), smallest, seed)
     done: list[Trial] = []
     for budget in budgets_of(smallest, largest, factor):
@@ -127,7 +132,7 @@ def successive_halving(
         done += tried
         best = ranked(tried, higher_is_better) or tried
         kept = best[: max(1, len(rung) // factor)]
-        rung = [replace(trial, score=None, seconds=0.0, error=None) for trial in kept]
+        rung = [waiting(trial) for trial in kept]
     return SearchResult(done, ranges(space), higher_is_better)
 
 
@@ -153,6 +158,11 @@ def numbered(settings: Sequence[Settings], budget: Any, seed: int) -> list[Trial
     return [Trial(number, one, budget, seed) for number, one in enumerate(settings)]
 
 
+def waiting(trial: Trial) -> Trial:
+    """The trial before it was tried."""
+    return Trial(trial.number, trial.settings, trial.budget, trial.seed)
+
+
 def ranked(trials: Sequence[Trial], higher_is_better: bool) -> list[Trial]:
     """Those that have a score, the best first, of equals the earlier."""
     sign = -1 if higher_is_better else 1
@@ -160,10 +170,11 @@ def ranked(trials: Sequence[Trial], higher_is_better: bool) -> list[Trial]:
     return sorted(scored, key=lambda trial: (sign * (trial.score or 0.0), trial.number))
 
 
-def shared(space: Space, budget: Any, seed: int) -> dict[str, Any]:
+def shared(space: Space, budget: Any, seed: int, folds: int) -> dict[str, Any]:
     """What makes two searches the same, whatever their method."""
     known = {name: [type(one).__name__, vars(one)] for name, one in ranges(space).items()}
-    return {"space": known, "budget": budget, "seed": seed}
+    same = {"space": known, "budget": budget, "seed": seed}
+    return {**same, "folds": folds} if folds else same
 
 
 def path(file: str | Path | None) -> Path | None:

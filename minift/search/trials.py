@@ -2,7 +2,10 @@
 
     trials.jsonl          first what is searched, then a line a trial, in the order of their ends
 
-The file is replaced in one move after each trial, so that a killed search loses only the trials
+A trial may be several folds: then the objective is called once a fold, each call has its line, and
+the trial's score is their mean.
+
+The file is replaced in one move after each call, so that a killed search loses only the calls
 that were under way; the same search on the same file goes on with those that are missing.
 
 Not here: which settings are tried (`methods.py`).
@@ -16,9 +19,11 @@ import pickle
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from minift import hub, kernels
 from minift.search.sealed import LeakError, searching
@@ -28,13 +33,17 @@ from minift.train.records import read_records
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-Objective = Callable[[Settings, Any, int], float]  # (settings, budget, seed) -> score
+Objective = Callable[..., float]  # (settings, budget, seed), of folds also its number -> score
 FAILURES = (ValueError, ArithmeticError, RuntimeError, MemoryError, OSError)  # of settings
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One call of the objective. `score` is None, and `error` says why, if it failed."""
+    """Settings that are tried. `score` is None, and `error` says why, if that failed.
+
+    `fold` is the number of a call that is one fold of a trial, from 0; `scores` are those of all
+    folds, in the trial that they make up.
+    """
 
     number: int
     settings: Settings
@@ -43,11 +52,15 @@ class Trial:
     score: float | None = None
     seconds: float = 0.0
     error: str | None = None
+    fold: int | None = None
+    scores: list[float] | None = None
 
 
 @dataclass
 class Runner:
     """Runs trials in `jobs` processes (1: in this one) and keeps them in `file`, if there is one.
+
+    With `folds` a trial is that many calls of the objective, which is told the number of the fold.
 
     `identity` is what the search is; a file of another one is refused. `watch` is told of each
     trial that ends. Objectives for several processes must be functions of a module, or instances
@@ -59,8 +72,11 @@ class Runner:
     jobs: int = 1
     file: Path | None = None
     watch: Callable[[Trial], None] | None = None
+    folds: int = 0
 
     def __post_init__(self) -> None:
+        if self.folds < 0 or self.folds == 1:
+            raise ValueError(f"folds must be 2 or more, or 0 for one score a trial: {self.folds}")
         if self.jobs < 1:
             raise ValueError(f"jobs must be 1 or more processes, got {self.jobs}")
         if self.jobs > 1:
@@ -70,6 +86,14 @@ class Runner:
 
     def run(self, wanted: Sequence[Trial]) -> list[Trial]:
         """The trials with their scores, in their order; those that had ended are not repeated."""
+        if not self.folds:
+            return self.called(wanted)
+        numbers = range(self.folds)
+        calls = self.called([replace(trial, fold=fold) for trial in wanted for fold in numbers])
+        return [joined(calls[i : i + self.folds]) for i in range(0, len(calls), self.folds)]
+
+    def called(self, wanted: Sequence[Trial]) -> list[Trial]:
+        """The objective's answers, of trials or of their folds."""
         done = {key(trial): trial for trial in self.ended}
         missing = [trial for trial in wanted if key(trial) not in done]
         for trial in self.results(missing):
@@ -104,7 +128,7 @@ class Runner:
     def write(self) -> None:
         """Replace the file."""
         if self.file is not None:
-            lines = [{"search": self.identity}, *map(asdict, self.ended)]
+            lines = [{"search": self.identity}, *map(record_of, self.ended)]
             hub.write(self.file, ("\n".join(map(as_line, lines)) + "\n").encode())
 
 
@@ -114,7 +138,8 @@ def attempt(objective: Objective, trial: Trial) -> Trial:
     score, error = None, None
     try:
         with searching():
-            found = float(objective(dict(trial.settings), trial.budget, trial.seed))
+            fold = () if trial.fold is None else (trial.fold,)
+            found = float(objective(dict(trial.settings), trial.budget, trial.seed, *fold))
         score = found if math.isfinite(found) else None
         error = None if score is not None else f"the score is {found}"
     except LeakError:
@@ -122,7 +147,18 @@ def attempt(objective: Objective, trial: Trial) -> Trial:
     except FAILURES as problem:
         error = f"{type(problem).__name__}: {problem}"
     seconds = round(time.perf_counter() - started, 3)
-    return Trial(trial.number, trial.settings, trial.budget, trial.seed, score, seconds, error)
+    return replace(trial, score=score, seconds=seconds, error=error)
+
+
+def joined(folds: Sequence[Trial]) -> Trial:
+    """The trial that these are the folds of: their mean, or no score if one of them has none."""
+    seconds = round(sum(one.seconds for one in folds), 3)
+    whole = replace(folds[0], fold=None, seconds=seconds)
+    for number, one in enumerate(folds, 1):
+        if one.score is None:
+            return replace(whole, score=None, error=f"fold {number} of {len(folds)}: {one.error}")
+    scores = [one.score for one in folds if one.score is not None]
+    return replace(whole, score=float(np.mean(scores)), scores=scores)
 
 
 @contextmanager
@@ -163,7 +199,13 @@ def check_can_travel(objective: Any) -> None:
 
 def key(trial: Trial) -> str:
     """What makes a trial the same one."""
-    return as_line([trial.number, trial.settings, trial.budget, trial.seed])
+    return as_line([trial.number, trial.settings, trial.budget, trial.seed, trial.fold])
+
+
+def record_of(trial: Trial) -> dict[str, Any]:
+    """What stands in the file of it; of folds only where it is one."""
+    of_folds = ("fold", "scores")
+    return {n: v for n, v in asdict(trial).items() if v is not None or n not in of_folds}
 
 
 def as_line(content: Any) -> str:

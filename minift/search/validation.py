@@ -92,7 +92,7 @@ def cross_validate(
     """
     folds = folds_of(score, items, k, seed, stratify, group, test)
     scores = in_processes(run_fold, [(fold, settings or {}) for fold in folds], jobs, score)
-    return CrossValidation(scores, corrected_interval(scores, folds))
+    return CrossValidation(scores, corrected_interval(scores, sizes_of(folds)))
 
 
 def nested_cross_validate(
@@ -122,7 +122,7 @@ def nested_cross_validate(
     scores = [outer for outer, _, _ in found]
     return NestedCrossValidation(
         scores,
-        corrected_interval(scores, folds),
+        corrected_interval(scores, sizes_of(folds)),
         [chosen for _, chosen, _ in found],
         [best for _, _, best in found],
     )
@@ -182,10 +182,20 @@ def in_processes(
         return [future.result() for future in [pool.submit(function, *one) for one in work]]
 
 
-def corrected_interval(scores: Sequence[float], folds: Sequence[Fold]) -> tuple[float, float]:
-    """95 % by Student's t, with the corrected variance."""
+def sizes_of(folds: Sequence[Fold]) -> list[tuple[int, int]]:
+    """Rows that each fold trains on, and rows that it holds out."""
+    return [(len(fold.train), len(fold.held)) for fold in folds]
+
+
+def corrected_interval(
+    scores: Sequence[float], sizes: Sequence[tuple[int, int]]
+) -> tuple[float, float]:
+    """95 % by Student's t, with the corrected variance; `sizes` are (trained, held) of each fold.
+
+    The equation is that of `CrossValidation`.
+    """
     k, mean = len(scores), float(np.mean(scores))
-    share = float(np.mean([len(fold.held) / len(fold.train) for fold in folds]))
+    share = float(np.mean([held / trained for trained, held in sizes]))
     deviation = math.sqrt((1 / k + share) * float(np.var(scores, ddof=1)))
     half = student_quantile(0.975, k - 1) * deviation
     return mean - half, mean + half
