@@ -140,9 +140,10 @@ def test_no_trial_is_given_a_test_row(here, model):
         ("train", plan.base.parts.train),
         ("validation", plan.base.parts.validation),
     ):
-        mine = getattr(plan.objective.parts, part)
+        mine = getattr(plan.objective.divisions[0], part)
         assert [given["text"][i] for i in mine] == [whole.texts[i] for i in rows]
-    assert len(plan.objective.parts.test) == 0
+    scored = plan.objective.divisions[0].test
+    assert scored.tolist() == plan.objective.divisions[0].validation.tolist()
 
 
 def test_an_objective_that_opens_the_test_part_ends_the_search(here, model, monkeypatch):
@@ -246,7 +247,7 @@ def test_halving_needs_its_epochs_and_sets_them_itself(capsys, here, model):
 
 
 def test_if_every_trial_fails_the_first_reason_is_told(capsys, here, model):
-    Path("space.toml").write_text("unfreeze = ['stall']", encoding="utf-8")
+    Path("space.toml").write_text("unfreeze = ['stall']\nlr = {uniform = [1, 2]}", encoding="utf-8")
     code, _, err = run(capsys, *words(model))
     assert code == 1
     assert "all 3 trials failed; the first: ValueError: --unfreeze says when" in err

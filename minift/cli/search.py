@@ -1,4 +1,4 @@
-"""`minift search`: which settings of a fine-tuning are best (`minift/jobs/searching.py`)."""
+"""`minift search`: which settings of a fine-tuning are best (`minift/jobs/searching/`)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from minift.cli.arguments import (
+    MistakeError,
     add_device,
     add_resume,
     check_resume_alone,
@@ -36,11 +37,15 @@ def add(commands: Any) -> None:
             '  strategy = ["full", "head", "discriminative"]\n'
             "  balanced = [true, false]\n"
             "  batch_size = 16\n\n"
+            "With --folds K a trial is scored on each row outside of the test part, by K\n"
+            "fine-tunings that did not see it; without a range or a choice to try that is the\n"
+            "K-fold cross-validation of one fine-tuning, and needs no --space. With --outer-folds\n"
+            "K the whole search is repeated in K folds, which tell what its choice is worth.\n\n"
             "A search that was killed goes on with: minift search --resume DIR"
         ),
     )
     option = command.add_argument
-    option("--space", type=Path, required=True, metavar="FILE", help="the settings, as TOML")
+    option("--space", type=Path, metavar="FILE", help="the settings, as TOML")
     option("--model", required=True, metavar="DIR|NAME", help="a Hugging Face folder, or a run's")
     option("--data", required=True, metavar="FILE", help="the table, its first line the columns")
     option("--text", required=True, metavar="COLUMN", help="the column of texts")
@@ -58,11 +63,15 @@ def add(commands: Any) -> None:
     option("--metric", metavar="NAME",
            help="a number of metrics.json that chooses (accuracy, micro_f1 or r2, by task)",
            )  # fmt: skip
+    option("--folds", type=count, default=0, metavar="K",
+           help="score a trial by its mean over K folds, not on a validation part")  # fmt: skip
+    option("--outer-folds", type=count, default=0, metavar="K",
+           help="judge the search itself: repeat it in K folds (nested)")  # fmt: skip
     option("--jobs", type=count, default=1, metavar="N", help="trials at a time (1)")
     option("--epochs", type=count, metavar="N", help="of each trial; of the last ones of halving")
     option("--max-length", type=count, metavar="N", help="cut texts at N tokens (256)")
     option("--val-split", type=share, default=0.1, metavar="X",
-           help="share of the rows that compares trials (0.1)")  # fmt: skip
+           help="share of the rows that compares trials (0.1); not with --folds")  # fmt: skip
     option("--test-split", type=share, default=0.1, metavar="X",
            help="share of the rows that no trial sees (0.1)")  # fmt: skip
     option("--seed", type=whole, default=0, metavar="N", help="of the draws and the trials (0)")
@@ -83,11 +92,13 @@ def run(options: argparse.Namespace) -> int:
 def plan_of(options: argparse.Namespace) -> Any:
     """The plan of a new search or of the one that goes on; None if that one is finished."""
     from minift.jobs import finetuning, searching
-    from minift.jobs.space_files import read_space
+    from minift.jobs.searching.space_files import read_space
 
     if options.resume is not None:
         check_resume_alone(options.command)
         return searching.prepare_again(options.resume)
+    if options.space is None and not options.folds:
+        raise MistakeError("--space FILE is required (see minift search --help)")
     names = (
         "data", "text", "label", "model", "output", "text_pair", "task", "epochs", "max_length",
         "val_split", "test_split", "seed", "device", "checkpoint_minutes", "overwrite",
@@ -96,12 +107,14 @@ def plan_of(options: argparse.Namespace) -> Any:
     return searching.prepare(
         searching.Options(
             base=base,
-            space=read_space(options.space),
+            space={} if options.space is None else read_space(options.space),
             method=options.method,
             trials=options.trials,
             points=options.points,
             jobs=options.jobs,
             metric=options.metric,
-            source=str(options.space),
+            folds=options.folds,
+            outer_folds=options.outer_folds,
+            source=str(options.space or "no --space"),
         )
     )

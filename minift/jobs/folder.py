@@ -11,6 +11,7 @@ worst_mistakes.csv
 pictures/             what a model could do at each evaluation of its pre-training
 corpus/               the ids of a text corpus that is learnt from (`minift/data/corpus.py`)
 trials.jsonl, search.png, best/   what a search tried, and the run of the best settings
+outer_folds/          the trials of the searches within a search that is judged, and what they chose
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ OWN_FILES = (
     "model", "adapter", RUN, "train.jsonl", "checkpoints", METRICS, "confusion.png",
     "precision_recall.png", "predictions.png", "learning_curves.png", "reliability.png",
     "worst_mistakes.csv", "worst_mistakes.png", PICTURES, CORPUS,
-    "trials.jsonl", "search.png", "best",
+    "trials.jsonl", "search.png", "best", "outer_folds",
 )  # fmt: skip
 
 

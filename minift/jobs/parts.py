@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from minift.data import train_test_split
+from minift.data import k_folds, train_test_split
 from minift.data.tables import count
 
 NEEDED = 3  # different texts of a label, one for each part
@@ -63,6 +63,26 @@ def split(
     if set(marks[train].tolist()) != set(marks.tolist()):
         raise too_few(len(marks), "validation", validation)
     return Parts(train, held["validation"], held["test"])
+
+
+def divide_into_folds(
+    strata: Sequence[int] | np.ndarray,
+    groups: Sequence[int] | np.ndarray,
+    k: int,
+    validation: float,
+    seed: int,
+) -> list[Parts]:
+    """k divisions, in each of which another fold is the test part: each row is in one of them.
+
+    The others are divided as `split` does, a share of them for the validation part. Raises
+    ValueError for rows that are too few.
+    """
+    marks, group = np.asarray(strata), np.asarray(groups)
+    divisions = []
+    for rest, held in k_folds(len(marks), k, seed, marks.tolist(), group.tolist()):
+        parts = split(marks[rest], group[rest], validation, 0.0, seed)
+        divisions.append(Parts(rest[parts.train], rest[parts.validation], held))
+    return divisions
 
 
 def frequent(strata: np.ndarray, groups: np.ndarray) -> list[int]:

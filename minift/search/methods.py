@@ -29,7 +29,8 @@ class SearchResult:
         largest = [t for t in self.trials if t.budget == self.trials[-1].budget]
         scored = ranked(largest, self.higher_is_better)
         if not scored:
-            raise RuntimeError(f"all {len(largest)} trials failed; the first: {largest[0].error}")
+            all_of_them = "the only trial" if len(largest) == 1 else f"all {len(largest)} trials"
+            raise RuntimeError(f"{all_of_them} failed; the first: {largest[0].error}")
         return scored[0]
 
     def table(self, most: int = 10) -> str:

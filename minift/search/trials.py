@@ -63,8 +63,8 @@ class Runner:
     With `folds` a trial is that many calls of the objective, which is told the number of the fold.
 
     `identity` is what the search is; a file of another one is refused. `watch` is told of each
-    trial that ends. Objectives for several processes must be functions of a module, or instances
-    of its classes: processes are started by spawn.
+    trial that ends, and before of each fold of one. Objectives for several processes must be
+    functions of a module, or instances of its classes: processes are started by spawn.
     """
 
     objective: Objective
@@ -102,7 +102,14 @@ class Runner:
             self.write()
             if self.watch is not None:
                 self.watch(trial)
+                if self.folds and (whole := self.whole(trial, done)) is not None:
+                    self.watch(whole)
         return [done[key(trial)] for trial in wanted]
+
+    def whole(self, one: Trial, done: dict[str, Trial]) -> Trial | None:
+        """The trial of which this is a fold, once all of them have ended."""
+        keys = [key(replace(one, fold=fold)) for fold in range(self.folds)]
+        return joined([done[fold] for fold in keys]) if set(keys) <= done.keys() else None
 
     def results(self, trials: Sequence[Trial]) -> Iterator[Trial]:
         """As they come."""

@@ -5,21 +5,23 @@
     strategy = ["full", "head"]
     batch_size = 16
 
-A list is a choice, a table a range, anything else stays as it is in every trial.
+A list is a choice, a table a range, anything else stays as it is in every trial. With folds a file
+may name nothing at all: then there is one thing to try, a fine-tuning with all settings as they
+are.
 """
 
 from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
 from minift import search
-from minift.jobs.plan import Options, check_options
+from minift.jobs.options import TrainingOptions
 from minift.search.spaces import Choice, Range, ranges
 
 RANGES = {
@@ -41,11 +43,19 @@ def read_space(file: Path) -> dict[str, Any]:
         raise ValueError(f"{file} is not TOML: {error}") from None
 
 
-def space_of(content: Mapping[str, Any], options: Options, source: str) -> dict[str, Range]:
-    """What a file's content stands for, checked against what a fine-tuning can be told."""
+def space_of(
+    content: Mapping[str, Any],
+    options: TrainingOptions,
+    check: Callable[[Any], None],
+    source: str,
+) -> dict[str, Range]:
+    """What a file's content stands for, checked against what a fine-tuning can be told.
+
+    `options` are those of the fine-tuning, of which `check` raises ValueError for bad ones.
+    """
     if not content:
         raise ValueError(f"{source} names no setting; a line of it is lr = [1e-5, 1e-4]")
-    known = [field.name for field in fields(Options) if field.name not in FIXED]
+    known = [field.name for field in fields(options) if field.name not in FIXED]
     named = {name.replace("-", "_"): value for name, value in content.items()}
     for name in named:
         if name not in known:
@@ -54,7 +64,7 @@ def space_of(content: Mapping[str, Any], options: Options, source: str) -> dict[
             raise ValueError(f"{source}: {name!r} is no setting to search over; {hint}")
     space = {name: range_of(name, value, source) for name, value in named.items()}
     for name, one in ranges(space).items():
-        check_values(name, one, options, source)
+        check_values(name, one, options, check, source)
     return ranges(space)
 
 
@@ -74,9 +84,12 @@ def range_of(name: str, value: Any, source: str) -> Any:
         raise ValueError(f"{source}: {name}: {error}") from None
 
 
-def check_values(name: str, one: Range, options: Options, source: str) -> None:
+def check_values(
+    name: str, one: Range, options: TrainingOptions, check: Callable[[Any], None], source: str
+) -> None:
     """Raise ValueError unless a fine-tuning can be told all values, the ends of ranges included."""
-    kinds = set(get_args(get_type_hints(Options)[name])) or {get_type_hints(Options)[name]}
+    hint = get_type_hints(type(options))[name]
+    kinds = set(get_args(hint)) or {hint}
     accepted = tuple(kinds - {NoneType} | ({int} if float in kinds else set()))
     for value in one.points(2):
         words = " or ".join(sorted(kind.__name__ for kind in kinds - {NoneType}))
@@ -87,7 +100,7 @@ def check_values(name: str, one: Range, options: Options, source: str) -> None:
         if isinstance(value, str) and isinstance(one, Choice):
             told: dict[str, Any] = {name: value}
             try:
-                check_options(replace(options, **told))
+                check(replace(options, **told))
             except ValueError as error:
-                if "must be one of" in str(error):  # others may go with another setting's value
+                if "one of" in str(error):  # others may go with another setting's value
                     raise ValueError(f"{source}: {error}") from None
