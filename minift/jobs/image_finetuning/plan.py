@@ -42,7 +42,7 @@ RESNET_LR = {"full": 1e-4, "discriminative": 3e-4, "gradual": 3e-4, "head": 3e-3
 class Options(TrainingOptions):
     """What a user can say of images."""
 
-    data: str
+    data: str | Images
 
 
 @dataclass
@@ -62,15 +62,15 @@ class Plan:
     offsets: dict[str, float] | None = None  # moved thresholds, which the head's biases contain
 
 
-def prepare(options: Options) -> Plan:
-    """Read and check everything; writes nothing.
+def prepare(options: Options, parts: Parts | None = None) -> Plan:
+    """Read and check everything; writes nothing. `parts` replace those that the seed would make.
 
     Raises ValueError, OSError or RuntimeError, in one sentence each, for a mistake in the options,
     the images, the model's folder or the output folder.
     """
     check_training(options)
     run_folder.check_folder(options.output, options.overwrite)
-    return read(options)
+    return read(options, parts)
 
 
 def prepare_again(folder: Path) -> Plan | None:
@@ -81,6 +81,15 @@ def prepare_again(folder: Path) -> Plan | None:
     record = resuming.begun(folder, JOB)
     if resuming.is_finished(folder):
         return None
+    plan = read(options_of(record, folder))
+    return replace(plan, recipe=Recipe(**record["recipe"]), record=record)
+
+
+def options_of(record: dict[str, Any], folder: Path) -> Options:
+    """What the user said when the run began.
+
+    Raises ValueError if the images or the model are others now.
+    """
     check_known(Options, record, folder)
     said, where = record["options"], record["directory"]
     again = {
@@ -92,9 +101,9 @@ def prepare_again(folder: Path) -> Plan | None:
     options = Options(**{**said, **again})
     model = run_folder.fingerprint_of_folder(hub.resolve(options.model))
     resuming.check_same(str(options.model), record["model"], model)
-    plan = read(options)
-    resuming.check_same(options.data, record["data"], {"sha256": plan.images.digest()})
-    return replace(plan, recipe=Recipe(**record["recipe"]), record=record)
+    images = {"sha256": read_images(again["data"]).digest()}
+    resuming.check_same(again["data"], record["data"], images)
+    return options
 
 
 def is_of_images(folder: Path) -> bool:
@@ -104,10 +113,10 @@ def is_of_images(folder: Path) -> bool:
     return hub.read_json(folder / run_folder.RUN).get("kind") == "images"
 
 
-def read(options: Options) -> Plan:
+def read(options: Options, parts: Parts | None = None) -> Plan:
     """Read the images and the model, and check all that follows from them."""
     device = choose_device(options.device)
-    images = read_images(options.data)
+    images = options.data if isinstance(options.data, Images) else read_images(options.data)
     task = task_of(images)
     manual_seed(options.seed)  # of the head's weights
     classifier, kept_head = open_for_training(options.model, task, images)
@@ -115,7 +124,7 @@ def read(options: Options) -> Plan:
     check_for_model(options, model)
     check_weights(options, model)
     targets = targets_of(images, task)  # now: a kept head has its own order
-    parts = divide(options, images, targets)
+    parts = parts or divide(options, images, targets)
     check_remedies(options, task, targets)
     rows = rows_an_epoch(options, targets[parts.train])
     recipe = choose_recipe(options, rates_for(model), rows, new_head=not kept_head)
@@ -170,7 +179,8 @@ def task_of(images: Images) -> ClassificationTask:
 
 def divide(options: Options, images: Images, targets: np.ndarray) -> Parts:
     """Rows of each part; a data set's own test part, if it has one, is the test part."""
-    n, own = len(images), own_test_part(options.data)
+    n = len(images)
+    own = 0 if isinstance(options.data, Images) else own_test_part(options.data)
     if not own or not options.test_split:
         groups = images.groups
         return split_rows(targets, groups, options.val_split, options.test_split, options.seed)
