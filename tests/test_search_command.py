@@ -5,14 +5,18 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 from finetune_cases import mistake, pretrained, reviews, run, write_table
 
-from minift.cli import main
+from minift.cli import finetune, main
+from minift.cli.arguments import Parser
 from minift.jobs import finetuning, searching
+from minift.jobs.searching.running import finetune_command
 from minift.search import LeakError, Sealed
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
@@ -88,6 +92,24 @@ def test_the_commands_of_the_search_and_of_its_best_run_repeat_them(capsys, here
     assert best[:2] == ["minift", "finetune"]
     assert main([*best[1:], "--overwrite"]) == 0
     assert Path("out/best/model/model.safetensors").read_bytes() == weights
+
+
+def test_the_command_of_the_best_run_has_the_words_of_the_command_line(model):
+    options = finetuning.Options(
+        data="t.csv", text="text", label="label", model=model, output=Path("o"), focal=True,
+        balanced=True, recompute=True, freeze=["a*", "b*"], lr=1e-3,
+    )  # fmt: skip
+    said = finetune_command(options)
+    assert said[:2] == ["minift", "finetune"]
+    pairs = [f"{a} {b}" for a, b in pairwise(said)]
+    wanted = {"--loss focal", "--class-weight balanced", "--freeze a*", "--freeze b*", "--lr 0.001"}
+    assert wanted <= set(pairs)
+    assert "--recompute" in said
+    parser = Parser()
+    finetune.add(parser.add_subparsers())
+    parsed = parser.parse_args(said[1:])
+    assert finetune.told(parsed, finetuning.Options)["freeze"] == ["a*", "b*"]
+    assert "--freeze" not in finetune_command(replace(options, freeze=[]))
 
 
 def test_processes_find_what_one_process_finds(capsys, here, model):
@@ -212,6 +234,8 @@ def test_a_search_that_ends_in_its_last_run_goes_on_there(capsys, here, model, m
         ("lr = ['fast']", "space.toml: lr must be of type float, got 'fast'"),
         ("lr = [0.0]", "space.toml: lr must be above 0, got 0.0"),
         ("epochs = { uniform = [1, 3] }", "space.toml: epochs must be of type int, got 1.0"),
+        ("freeze = ['*bias']", "space.toml: 'freeze' is no setting to search over; known are "),
+        ("clip = [-1.0]", "space.toml: clip must not be negative, got -1.0"),
         ("epochs = true", "space.toml: epochs must be of type int, got True"),
         ("balanced = [1]", "space.toml: balanced must be of type bool, got 1"),
         ("strategy = ['all']", "space.toml: strategy must be one of full, head, gradual, "),

@@ -16,17 +16,18 @@ from minift.cli.arguments import (
     share,
     whole,
 )
-from minift.cli.finetune import TASKS
+from minift.cli.finetune import TASKS, job_of
 from minift.cli.stopping import carry_out
 
 METHODS = ("random", "grid", "halving")
+TEXTS_ONLY = {"text": None, "label": None, "text_pair": None, "max_length": None, "task": TASKS[0]}
 
 
 def add(commands: Any) -> None:
     """The command and its options."""
     command = commands.add_parser(
         "search",
-        help="find the settings with which fine-tuning on a CSV file goes best",
+        help="find the settings with which fine-tuning on a table, or on images, goes best",
         description=(
             "Fine-tune with many settings, compare them on validation rows, train the best once\n"
             "more and judge it on test rows that no trial has seen. The settings are those of\n"
@@ -47,10 +48,11 @@ def add(commands: Any) -> None:
     option = command.add_argument
     option("--space", type=Path, metavar="FILE", help="the settings, as TOML")
     option("--model", required=True, metavar="DIR|NAME", help="a Hugging Face folder, or a run's")
-    option("--data", required=True, metavar="FILE", help="the table, its first line the columns")
-    option("--text", required=True, metavar="COLUMN", help="the column of texts")
+    option("--data", required=True, metavar="FILE",
+           help="the table, or images as minift finetune takes them")  # fmt: skip
+    option("--text", metavar="COLUMN", help="the column of texts")
     option("--text-pair", metavar="COLUMN", help="a second text to each, for pairs")
-    option("--label", required=True, metavar="COLUMN", help="the column of labels")
+    option("--label", metavar="COLUMN", help="the column of labels")
     option("--output", type=folder, required=True, metavar="DIR", help="where the search goes")
     option("--overwrite", action="store_true", help="replace a search that DIR already holds")
     option("--task", choices=TASKS, default=TASKS[0], help=f"what labels are ({TASKS[0]})")
@@ -91,7 +93,7 @@ def run(options: argparse.Namespace) -> int:
 
 def plan_of(options: argparse.Namespace) -> Any:
     """The plan of a new search or of the one that goes on; None if that one is finished."""
-    from minift.jobs import finetuning, searching
+    from minift.jobs import searching
     from minift.jobs.searching.space_files import read_space
 
     if options.resume is not None:
@@ -99,14 +101,9 @@ def plan_of(options: argparse.Namespace) -> Any:
         return searching.prepare_again(options.resume)
     if options.space is None and not options.folds:
         raise MistakeError("--space FILE is required (see minift search --help)")
-    names = (
-        "data", "text", "label", "model", "output", "text_pair", "task", "epochs", "max_length",
-        "val_split", "test_split", "seed", "device", "checkpoint_minutes", "overwrite",
-    )  # fmt: skip
-    base = finetuning.Options(**{name: getattr(options, name) for name in names})
     return searching.prepare(
         searching.Options(
-            base=base,
+            base=base_of(options),
             space={} if options.space is None else read_space(options.space),
             method=options.method,
             trials=options.trials,
@@ -118,3 +115,28 @@ def plan_of(options: argparse.Namespace) -> Any:
             source=str(options.space or "no --space"),
         )
     )
+
+
+def base_of(options: argparse.Namespace) -> Any:
+    """The fine-tuning that all trials start from, on texts or on images.
+
+    Raises MistakeError or ValueError if a column is not named, or if images are said to have some.
+    """
+    from minift.jobs import finetuning
+
+    job = job_of(options)
+    names = [
+        "data", "model", "output", "epochs", "val_split", "test_split", "seed", "device",
+        "checkpoint_minutes", "overwrite",
+    ]  # fmt: skip
+    if job is finetuning:
+        for name in ("text", "label"):
+            if getattr(options, name) is None:
+                raise MistakeError(f"--{name} COLUMN is required (see minift search --help)")
+        names += TEXTS_ONLY
+    else:
+        for name, usual in TEXTS_ONLY.items():
+            if getattr(options, name) != usual:
+                option = name.replace("_", "-")
+                raise ValueError(f"{options.data} holds images, for which there is no --{option}")
+    return job.Options(**{name: getattr(options, name) for name in names})

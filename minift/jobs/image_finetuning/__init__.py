@@ -6,6 +6,9 @@ labels are always classes.
 """
 
 from minift.jobs.image_finetuning.plan import Options, Plan, is_of_images, prepare, prepare_again
-from minift.jobs.image_finetuning.running import find_rate, run
+from minift.jobs.image_finetuning.running import find_rate, record_of, run, train
 
-__all__ = ["Options", "Plan", "find_rate", "is_of_images", "prepare", "prepare_again", "run"]
+__all__ = [
+    "Options", "Plan", "find_rate", "is_of_images", "prepare", "prepare_again", "record_of", "run",
+    "train",
+]  # fmt: skip

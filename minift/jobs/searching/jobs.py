@@ -17,9 +17,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minift.data import Table
-from minift.jobs import finetuning
+from minift.jobs import finetuning, image_finetuning
+from minift.jobs import plan as text_plan
+from minift.jobs.image_classifiers import scores_of
+from minift.jobs.image_finetuning import plan as image_plan
+from minift.jobs.images import Images
 from minift.jobs.options import TrainingOptions
-from minift.jobs.plan import check_options, options_of
 from minift.jobs.tasks import Task
 from minift.jobs.tasks.task import Scores
 
@@ -104,13 +107,44 @@ class OnTexts(Job):
         return plan.classifier.outputs(part.texts, part.pairs)
 
     def options_of(self, record: dict[str, Any], folder: Path) -> finetuning.Options:
-        return options_of(record, folder)
+        return text_plan.options_of(record, folder)
 
     def check(self, options: finetuning.Options) -> None:
-        check_options(options)
+        text_plan.check_options(options)
 
 
-JOBS: dict[str, Job] = {"texts": OnTexts()}  # as run.json calls them
+class OnImages(Job):
+    """`minift/jobs/image_finetuning/`."""
+
+    module: ClassVar[ModuleType] = image_finetuning
+    noun: ClassVar[str] = "image"
+
+    def task(self, plan: image_finetuning.Plan) -> Task:
+        return plan.task
+
+    def source(self, plan: image_finetuning.Plan) -> str:
+        return plan.images.source
+
+    def groups(self, plan: image_finetuning.Plan) -> np.ndarray:
+        return plan.images.groups
+
+    def inputs(self, plan: image_finetuning.Plan, rows: np.ndarray) -> np.ndarray:
+        return plan.images.images[rows]
+
+    def only(self, plan: image_finetuning.Plan, rows: np.ndarray) -> Images:
+        return plan.images.take(rows)
+
+    def outputs(self, plan: image_finetuning.Plan, rows: np.ndarray) -> np.ndarray:
+        return scores_of(plan.model, plan.images.images[rows])
+
+    def options_of(self, record: dict[str, Any], folder: Path) -> image_finetuning.Options:
+        return image_plan.options_of(record, folder)
+
+    def check(self, options: image_finetuning.Options) -> None:
+        image_plan.check_options(options)
+
+
+JOBS: dict[str, Job] = {"texts": OnTexts(), "images": OnImages()}  # as run.json calls them
 
 
 def job_of(options: TrainingOptions) -> Job:

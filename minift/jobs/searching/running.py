@@ -98,6 +98,8 @@ def finetune_command(options: TrainingOptions) -> list[str]:
             continue
         if name in WORDS:
             command += WORDS[name]
+        elif isinstance(value, list | tuple):
+            command += [word for one in value for word in (f"--{name}", str(one))]
         else:
             command += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
     return command

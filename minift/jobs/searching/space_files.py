@@ -30,7 +30,9 @@ RANGES = {
 FIXED = (  # what a search must not change: it would compare numbers of different rows
     "data", "text", "label", "model", "output", "text_pair", "task", "val_split", "test_split",
     "seed", "device", "checkpoint_minutes", "overwrite", "max_length",
+    "freeze", "norms",  # several patterns, and what is only logged, are no setting of one value
 )  # fmt: skip
+ZERO_TOO = ("clip", "min_delta")  # where it means never, or by however little
 
 
 def read_space(file: Path) -> dict[str, Any]:
@@ -59,7 +61,7 @@ def space_of(
     named = {name.replace("-", "_"): value for name, value in content.items()}
     for name in named:
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
+            close = [] if name in FIXED else difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
             raise ValueError(f"{source}: {name!r} is no setting to search over; {hint}")
     space = {name: range_of(name, value, source) for name, value in named.items()}
@@ -95,8 +97,8 @@ def check_values(
         words = " or ".join(sorted(kind.__name__ for kind in kinds - {NoneType}))
         if not isinstance(value, accepted) or (isinstance(value, bool) and bool not in kinds):
             raise ValueError(f"{source}: {name} must be of type {words}, got {value!r}")
-        if not isinstance(value, bool | str) and not value > 0:
-            raise ValueError(f"{source}: {name} must be above 0, got {value}")
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            check_size(name, value, source)
         if isinstance(value, str) and isinstance(one, Choice):
             told: dict[str, Any] = {name: value}
             try:
@@ -104,3 +106,11 @@ def check_values(
             except ValueError as error:
                 if "one of" in str(error):  # others may go with another setting's value
                     raise ValueError(f"{source}: {error}") from None
+
+
+def check_size(name: str, value: float, source: str) -> None:
+    """Raise ValueError for a number that is too small for its setting."""
+    if name in ZERO_TOO and not value >= 0:
+        raise ValueError(f"{source}: {name} must not be negative, got {value}")
+    if name not in ZERO_TOO and not value > 0:
+        raise ValueError(f"{source}: {name} must be above 0, got {value}")
