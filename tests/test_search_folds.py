@@ -19,7 +19,7 @@ from minift.jobs.searching.objective import FineTuning, rows_to_learn
 from minift.jobs.searching.space_files import read_space
 from minift.jobs.searching.words import announce
 
-SPACE = 'lr = [1e-3, 1e-2]\nstrategy = ["full", "head"]\n'
+SPACE = 'lr = [1e-3, 1e-2]\nstrategy = ["full", "head"]\nbatch_size = 8\n'
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def whole(finished, monkeypatch):
 
 def words(model, *more, output="out"):
     return ["search", "--model", str(model), "--data", "t.csv", "--text", "text", "--label",
-            "label", "--output", output, "--epochs", "1", "--device", "cpu", *more]  # fmt: skip
+            "label", "--output", output, "--epochs", "2", "--device", "cpu", *more]  # fmt: skip
 
 
 GRID = ("--space", "space.toml", "--method", "grid")
@@ -81,7 +81,7 @@ def searched(capsys, *arguments):
 
 def options(model, **more):
     return finetuning.Options(data="t.csv", text="text", label="label", model=model,
-                              output=Path("none"), epochs=1, device="cpu", **more)  # fmt: skip
+                              output=Path("none"), epochs=2, device="cpu", **more)  # fmt: skip
 
 
 def plan_of(model, **more):
@@ -144,14 +144,19 @@ def test_the_score_of_a_trial_is_the_mean_of_separate_fine_tunings(whole, model,
             tmp_path / str(fold),
             lr=1e-2,
             strategy="full",
+            batch_size=8,
         )
         for fold, one in enumerate(divide_into_folds(plan.targets[rows], groups, 3, 0.1, seed=0))
     ]
     found = [t for t in lines_of("out/trials.jsonl") if t["number"] == 2]
-    assert found[0]["settings"] == {"lr": 1e-2, "strategy": "full"}
+    assert found[0]["settings"] == {"lr": 1e-2, "strategy": "full", "batch_size": 8}
+    assert len(set(scores)) > 1
     assert [t["score"] for t in found] == scores
     assert len(lines_of("out/trials.jsonl")) == 4 * 3
-    assert f"\ntrial 2: lr 0.01, strategy full: accuracy {np.mean(scores):.4f}\n" in whole
+    assert (
+        f"\ntrial 2: lr 0.01, strategy full, batch_size 8: accuracy {np.mean(scores):.4f}\n"
+        in whole
+    )
 
 
 def test_the_best_is_best_by_the_mean_and_its_folds_are_told(whole):
@@ -303,6 +308,7 @@ def test_nested_numbers_are_those_by_hand(whole, model, tmp_path):
         worth = accuracy_by_hand(model, parts, tmp_path / str(number), **chosen)
         assert nested["scores"][number] == worth
         assert f"\nouter fold {number + 1} judges trial {best}: accuracy {worth:.4f}\n" in whole
+    assert nested["chosen"][0] != nested["chosen"][1]
     assert nested["mean"] == pytest.approx(sum(nested["scores"]) / 2)
     assert nested["interval"] == pytest.approx(corrected(nested["scores"], 27, 27), rel=1e-4)
     by_hand = sum(nested["inner_scores"]) / 2 - sum(nested["scores"]) / 2
