@@ -188,6 +188,7 @@ def test_without_a_choice_it_is_the_cross_validation_of_one_fine_tuning(capsys, 
     assert metrics["best"]["settings"] == {"strategy": "full"}
     assert metrics["cross_validation"]["scores"] == [line["score"] for line in found]
     assert "which chose among" not in out
+    assert "trial 0" not in out
     assert not Path("out/search.png").exists()
     Path("space.toml").write_text('strategy = "head"\nlr = 1e-3', encoding="utf-8")
     plan = searching.prepare(

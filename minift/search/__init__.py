@@ -5,8 +5,9 @@
     found.best.settings
 
 where `objective(settings, budget, seed)` trains on the training part and returns its score on the
-validation part. With jobs=2 a script must search under `if __name__ == "__main__":`, as always
-where processes are spawned.
+validation part. With folds=5 it is called five times a trial, with the number of the fold as well,
+and a trial's score is the mean. With jobs=2 a script must search under
+`if __name__ == "__main__":`, as always where processes are spawned.
 
 In reading order: `spaces` (what may be chosen), `trials` (trying it, in parallel, resumable),
 `methods` (grid, random, successive halving), `validation` (k folds, and folds within folds for the

@@ -35,9 +35,9 @@ def run(plan: Plan, command: Sequence[str] = ()) -> dict[str, Any]:
     if plan.is_choice:
         metric = plan.objective.metric
         plot.search(found, output / "search.png", NAMES.get(metric, metric))
-    print(f"\n{found.table()}\n", flush=True)
+        print(f"\n{found.table()}", flush=True)
     nested = nested_of(plan)
-    print(words.AT_LAST[plan.is_choice], flush=True)
+    print(f"\n{words.AT_LAST[plan.is_choice]}\n", flush=True)
     final = last_run(plan, best)
     seconds = round(time.perf_counter() - started, 2)
     results = results_of(plan, found, nested, final, seconds)
@@ -64,7 +64,7 @@ def nested_of(plan: Plan) -> NestedCrossValidation | None:
     if plan.outer is None:
         return None
     options = plan.options
-    print(words.ABOUT_OUTER_FOLDS, flush=True)
+    print(f"\n{words.ABOUT_OUTER_FOLDS}", flush=True)
     found = judged(
         plan.outer,
         lambda objective, file, name: tried(plan, objective, file, words.say(plan, name)),
@@ -73,7 +73,7 @@ def nested_of(plan: Plan) -> NestedCrossValidation | None:
         options.base.seed,
         words.say_judged(plan),
     )
-    print(f"\n{words.outer_table(found)}\n", flush=True)
+    print(f"\n{words.outer_table(found)}", flush=True)
     return found
 
 

@@ -13,8 +13,8 @@ from minift.search.methods import columns
 from minift.search.spaces import grid
 
 AT_LAST = {  # whether there was something to choose
-    True: "The best settings once more, and now the test part:\n",
-    False: "The same on all of these rows, and now the test part:\n",
+    True: "The best settings once more, and now the test part:",
+    False: "The same on all of these rows, and now the test part:",
 }
 ABOUT_OUTER_FOLDS = (
     "The whole search once more inside of each outer fold, without the rows that judge its choice:"
@@ -93,11 +93,11 @@ def say(plan: Plan, where: str = "") -> Callable[[Trial], None]:
     """A line for each trial that ends; where there is only one, for each of its folds."""
 
     def line(trial: Trial) -> None:
-        if trial.fold is None:
+        if trial.fold is None and (plan.is_choice or not plan.objective.folds):
             epochs = "" if trial.budget is None else f" ({trial.budget} epochs)"
             told = f"{where}trial {trial.number}{epochs}: {said(trial.settings)}"
             print(f"{told}: {outcome(plan, trial)}", flush=True)
-        elif not plan.is_choice:
+        elif trial.fold is not None and not plan.is_choice:
             fold = f"fold {trial.fold + 1} of {plan.objective.folds}"
             print(f"{fold}: {outcome(plan, trial)}", flush=True)
 
