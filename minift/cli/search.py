@@ -38,10 +38,11 @@ def add(commands: Any) -> None:
             '  strategy = ["full", "head", "discriminative"]\n'
             "  balanced = [true, false]\n"
             "  batch_size = 16\n\n"
-            "With --folds K a trial is scored on each row outside of the test part, by K\n"
-            "fine-tunings that did not see it; without a range or a choice to try that is the\n"
-            "K-fold cross-validation of one fine-tuning, and needs no --space. With --outer-folds\n"
-            "K the whole search is repeated in K folds, which tell what its choice is worth.\n\n"
+            "With --folds K a trial is scored once on each row outside of the test part, by K\n"
+            "fine-tunings that did not see it: a tenth of their own rows chooses the best epoch.\n"
+            "Without a range or a choice to try that is the K-fold cross-validation of one\n"
+            "fine-tuning, and needs no --space. With --outer-folds K the whole search is repeated\n"
+            "in K folds, which tell what its choice is worth.\n\n"
             "A search that was killed goes on with: minift search --resume DIR"
         ),
     )

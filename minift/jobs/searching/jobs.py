@@ -93,7 +93,8 @@ class OnTexts(Job):
         return plan.examples.groups
 
     def inputs(self, plan: finetuning.Plan, rows: np.ndarray) -> list[str]:
-        return plan.examples.take(rows).words
+        part = plan.examples.take(rows)
+        return ["\0".join(pair) for pair in zip(part.texts, part.pairs or [""] * len(part))]
 
     def only(self, plan: finetuning.Plan, rows: np.ndarray) -> Table:
         seen, options = plan.examples.take(rows), plan.options
