@@ -12,7 +12,6 @@ from pretrain_cases import squares
 import minift as mf
 from minift.cli import main
 from minift.jobs import image_finetuning, searching
-from minift.jobs.image_classifiers import scores_of
 from minift.jobs.parts import Parts, divide_into_folds
 from minift.jobs.searching.objective import rows_to_learn
 from minift.models import Autoencoder, AutoencoderConfig
@@ -121,7 +120,7 @@ def test_a_fold_on_images_scores_as_a_separate_fine_tuning_on_its_rows(tmp_path)
     told = replace(options(lr=1e-2), output=tmp_path / "by hand")
     by_hand = image_finetuning.prepare(told, parts)
     image_finetuning.train(by_hand)
-    given = scores_of(by_hand.model, by_hand.images.images[parts.test]).argmax(axis=1)
+    given = by_hand.classifier.scores(by_hand.images.images[parts.test]).argmax(axis=1)
     score = plan.objective({"lr": 1e-2}, None, 0, 1)
     assert score == np.mean(given == by_hand.targets[parts.test])
     assert sorted(np.concatenate([d.test for d in divisions]).tolist()) == [*range(81)]

@@ -19,10 +19,9 @@ import numpy as np
 from minift.data import Table
 from minift.jobs import finetuning, image_finetuning
 from minift.jobs import plan as text_plan
-from minift.jobs.image_classifiers import scores_of
 from minift.jobs.image_finetuning import plan as image_plan
 from minift.jobs.images import Images
-from minift.jobs.options import TrainingOptions
+from minift.jobs.options import TrainingOptions, check_training
 from minift.jobs.tasks import Task
 from minift.jobs.tasks.task import Scores
 
@@ -121,7 +120,7 @@ class OnImages(Job):
     noun: ClassVar[str] = "image"
 
     def task(self, plan: image_finetuning.Plan) -> Task:
-        return plan.task
+        return plan.classifier.task
 
     def source(self, plan: image_finetuning.Plan) -> str:
         return plan.images.source
@@ -136,13 +135,13 @@ class OnImages(Job):
         return plan.images.take(rows)
 
     def outputs(self, plan: image_finetuning.Plan, rows: np.ndarray) -> np.ndarray:
-        return scores_of(plan.model, plan.images.images[rows])
+        return plan.classifier.scores(plan.images.images[rows])
 
     def options_of(self, record: dict[str, Any], folder: Path) -> image_finetuning.Options:
         return image_plan.options_of(record, folder)
 
     def check(self, options: image_finetuning.Options) -> None:
-        image_plan.check_options(options)
+        check_training(options)
 
 
 JOBS: dict[str, Job] = {"texts": OnTexts(), "images": OnImages()}  # as run.json calls them
