@@ -39,8 +39,8 @@ def add(commands: Any) -> None:
             "The table is CSV (separated by , ; tab or |) or JSON lines, in UTF-8; - reads\n"
             "standard input. Labels of --task multilabel are separated by ; or | in their cell.\n"
             "Images: --data names an .npz (images, labels), a folder with one sub-folder of PNGs\n"
-            "a class, digits, fashion-mnist or mnist; --model what minift pretrain made of images\n"
-            "like these.\n"
+            "a class, digits, fashion-mnist or mnist; --model a ViT or ResNet folder, or what\n"
+            "minift pretrain made of images like these.\n"
             "A run that was killed goes on with: minift finetune --resume DIR"
         ),
     )
