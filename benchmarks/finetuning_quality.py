@@ -9,8 +9,9 @@ of WordNet definitions and moods of movie snippets, each with three numbers of l
 row is one run: body, task, labels, strategy, seed, library. A seed draws the labelled texts, the
 head and the order of batches, the same for all strategies, so that differences are paired by seed.
 The rows stand in results/finetuning_quality.json, which is replaced as a whole after each of them:
-a run that is killed loses one row. Rates are those of `minift finetune` (MiniLM) and of the
-quickstart (own); nothing was chosen on the texts that judge.
+a run that is killed loses one row. Bodies have the rates of `minift finetune` (MiniLM) and of the
+quickstart (own); the rate of MiniLM's new head was chosen on development definitions, and nothing
+on the texts that judge.
 """
 
 from __future__ import annotations
