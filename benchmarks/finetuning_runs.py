@@ -39,6 +39,7 @@ from minift.train import TrainConfig, Trainer, adamw
 
 TEST, MAX_LENGTH = 1000, 64
 HEAD_STEPS = 600
+ADAPTER = finetune.LoRA(patterns=("*",))
 BASELINES = ("naive_bayes", "tfidf_logistic")
 Texts = tuple[list[str], np.ndarray]
 Row = dict[str, Any]  # body, task, labels, strategy, seed, library; and what came of it
@@ -204,7 +205,7 @@ def by_minift(
         callbacks=strategy.callbacks,
     ).fit()
     if row["strategy"] == "lora":
-        finetune.LoRA().merge(model)
+        ADAPTER.merge(model)
     return trained, predict(model, test)
 
 
@@ -244,7 +245,7 @@ WAYS: dict[str, Callable[[Any, Recipe, int], finetune.Strategy]] = {
     "head_only": lambda model, r, _: finetune.head_only(model, r.alone),
     "discriminative": lambda model, r, _: finetune.discriminative(model, r.layers, r.decay, r.head),
     "gradual_unfreezing": gradually,
-    "lora": lambda model, r, _: finetune.lora(model, r.lora, r.head),
+    "lora": lambda model, r, _: finetune.lora(model, r.lora, r.head, ADAPTER),
 }
 
 
