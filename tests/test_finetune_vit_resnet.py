@@ -174,7 +174,8 @@ def test_lora_leaves_its_adapter_which_makes_the_base_the_merged_model(capsys, t
         )
     before, after = weights(folder / "vit"), weights(tmp_path / "out")
     moved = {name for name in before if not np.array_equal(before[name], after.get(f"vit.{name}"))}
-    asked = {f"layers.{i}.attention.{part}_proj.weight" for i in (0, 1) for part in "qv"}
+    parts = [*(f"attention.{part}_proj" for part in "qkvo"), "mlp.fc1", "mlp.fc2"]
+    asked = {f"layers.{i}.{part}.weight" for i in (0, 1) for part in parts}
     assert {name for name in moved if "pooler" not in name} == asked | {
         "layernorm.weight",
         "layernorm.bias",
@@ -442,8 +443,8 @@ def test_a_report_says_why_there_is_no_source_loss(capsys, tmp_path, folder):
 def test_folders_and_images_that_do_not_fit_are_refused(capsys, tmp_path, folder):
     data, (_, *more) = folder / "grey.npz", ("", "--strategy", "lora")
     assert refused(capsys, tmp_path, folder / "resnet", data, *more) == (
-        f"{folder / 'resnet'} has no attention, beside whose queries and values LoRA would learn: "
-        f"no --strategy lora"
+        f"{folder / 'resnet'} holds no transformer, beside whose matrices LoRA would learn: no "
+        f"--strategy lora"
     )
     large = grey(tmp_path / "large.npz", 40, size=8)
     assert refused(capsys, tmp_path, folder / "vit", large) == (

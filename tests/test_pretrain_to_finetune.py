@@ -102,6 +102,6 @@ def test_what_pretrain_or_finetune_cannot_take_is_said_in_one_sentence(capsys, t
     model, _ = learnt(capsys, tmp_path / "learnt", "vae", "dense")
     words = ("finetune", "--data", data, *output, "--model", model, "--strategy", "lora")
     assert mistake(capsys, *words) == (
-        f"finetune: {model} has no attention, beside whose queries and values LoRA would learn: no "
+        f"finetune: {model} holds no transformer, beside whose matrices LoRA would learn: no "
         f"--strategy lora"
     )

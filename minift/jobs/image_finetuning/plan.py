@@ -136,8 +136,8 @@ def check_for_model(options: Options, model: PretrainedModel) -> None:
     """Raise ValueError for a strategy that this model cannot have."""
     if options.strategy == "lora" and not isinstance(model, ViTForImageClassification):
         raise ValueError(
-            f"{options.model} has no attention, beside whose queries and values LoRA would learn: "
-            f"no --strategy lora"
+            f"{options.model} holds no transformer, beside whose matrices LoRA would learn: no "
+            f"--strategy lora"
         )
 
 
