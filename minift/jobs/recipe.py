@@ -53,7 +53,7 @@ EPOCHS = {
 PATIENCE = {  # None: all must thaw
     "full": 3, "discriminative": 3, "gradual": None, "lora": 3, "head": 10,
 }  # fmt: skip
-ADAPTER = finetune.LoRA(patterns=("*",))  # with queries and values alone, 2 points worse
+ADAPTER = finetune.LoRA(patterns=("*",))  # `benchmarks/README.md` says why not fewer
 
 
 @dataclass(frozen=True)
