@@ -36,7 +36,9 @@ BLOCKS = (
     ("minilm", "movies", 256), ("minilm", "glosses", 32), ("minilm", "glosses", 128),
 )  # fmt: skip
 MIDDLE = (32, 64)  # labels a class at which PyTorch runs as well
-STRATEGIES = ("full", "head_only", "gradual_unfreezing", "discriminative", "lora", "l2_sp")
+STRATEGIES = (
+    "full", "head_only", "gradual_unfreezing", "discriminative", "lora", "lora_all", "l2_sp"
+)  # fmt: skip
 IN_TORCH = ("full", "head_only")
 KEY = ("body", "task", "labels", "strategy", "seed", "library")
 

@@ -39,7 +39,7 @@ from minift.train import TrainConfig, Trainer, adamw
 
 TEST, MAX_LENGTH = 1000, 64
 HEAD_STEPS = 600
-ADAPTER = finetune.LoRA(patterns=("*",))
+EVERYWHERE = finetune.LoRA(patterns=("*",))  # beside all matrices of the body
 BASELINES = ("naive_bayes", "tfidf_logistic")
 Texts = tuple[list[str], np.ndarray]
 Row = dict[str, Any]  # body, task, labels, strategy, seed, library; and what came of it
@@ -204,8 +204,8 @@ def by_minift(
         optimizer=adamw(strategy.param_groups, 1.0, 0.01),
         callbacks=strategy.callbacks,
     ).fit()
-    if row["strategy"] == "lora":
-        ADAPTER.merge(model)
+    if row["strategy"].startswith("lora"):
+        EVERYWHERE.merge(model)
     return trained, predict(model, test)
 
 
@@ -245,7 +245,8 @@ WAYS: dict[str, Callable[[Any, Recipe, int], finetune.Strategy]] = {
     "head_only": lambda model, r, _: finetune.head_only(model, r.alone),
     "discriminative": lambda model, r, _: finetune.discriminative(model, r.layers, r.decay, r.head),
     "gradual_unfreezing": gradually,
-    "lora": lambda model, r, _: finetune.lora(model, r.lora, r.head, ADAPTER),
+    "lora": lambda model, r, _: finetune.lora(model, r.lora, r.head),
+    "lora_all": lambda model, r, _: finetune.lora(model, r.lora, r.head, EVERYWHERE),
 }
 
 

@@ -16,7 +16,8 @@ NAMES = {
     "tfidf_logistic": "TF-IDF + logistic",
     "head_only": "head only",
     "gradual_unfreezing": "gradual unfreezing",
-    "lora": "LoRA",
+    "lora": "LoRA, queries and values",
+    "lora_all": "LoRA, all matrices",
     "l2_sp": "full + L2-SP",
 }
 

@@ -4,7 +4,7 @@
     full              3e-5                   the body lr
     discriminative    1e-4                   the top layer 0.8 lr, every layer below 0.8 of that
     gradual           1e-4                   all lr, thawed from the top down
-    lora              5e-4                   adapters beside all matrices of the body
+    lora              5e-4                   adapters beside the queries and values
     head              3e-3                   the head alone, on features that are computed once
 
 A new head beside a body that moves has 3e-3, whatever the model: it starts from nothing, and as
@@ -53,7 +53,7 @@ EPOCHS = {
 PATIENCE = {  # None: all must thaw
     "full": 3, "discriminative": 3, "gradual": None, "lora": 3, "head": 10,
 }  # fmt: skip
-ADAPTER = finetune.LoRA(patterns=("*",))  # `benchmarks/README.md` says why not fewer
+ADAPTER = finetune.LoRA()
 
 
 @dataclass(frozen=True)
