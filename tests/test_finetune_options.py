@@ -176,6 +176,29 @@ def test_rates_are_tried_and_nothing_is_trained(capsys, monkeypatch, model, data
     assert (Path("out") / "learning_rates.png").is_file()
 
 
+def test_a_run_of_another_version_is_refused_in_a_sentence(capsys, model, data):
+    tuned(capsys, model, data, "out")
+    file = Path("out") / "run.json"
+    (Path("out") / "metrics.json").unlink()
+    record = json.loads(file.read_text(encoding="utf-8"))
+    del record["recipe"]["head_lr"]
+    file.write_text(json.dumps(record), encoding="utf-8")
+    assert mistake(capsys, "finetune", "--resume", "out") == (
+        "finetune: out was begun by a minift whose recipes were others; begin it anew"
+    )
+
+
+def test_interrupted_rates_leave_nothing_to_resume(capsys, monkeypatch, model, data):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    finetune(capsys, model, data, "out", "--find-lr")
+    monkeypatch.setattr(training, "find_learning_rate", interrupt)
+    common = ("--text", "text", "--label", "label", "--output", "out", "--find-lr")
+    code, _, err = run(capsys, "finetune", "--model", model, "--data", data, *common)
+    assert (code, err) == (130, "\nminift: interrupted\n")
+
+
 # --------------------------------------------------------------------------------- contradictions
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ SCHEDULES = ("linear", "cosine", "constant", "one_cycle", "slanted_triangular")
 POOLING = ("cls", "mean")
 UNFREEZING = ("epoch", "stall")
 TASKS = ("classification", "multilabel", "regression")
+COLUMNS = {"text": None, "label": None, "text_pair": None, "max_length": None, "task": TASKS[0]}
+TEXTS_ONLY = {**COLUMNS, "pooling": None, "feature_cache": None}
 
 
 def add(commands: Any) -> None:
@@ -169,7 +172,7 @@ def plan_of(options: argparse.Namespace, job: Any) -> Any:
         check_resume_alone(options.command)
         return job.prepare_again(options.resume)
     if job is image_finetuning:
-        check_for_images(options)
+        check_for_images(options, TEXTS_ONLY)
     else:
         check_for_texts(options)
     return job.prepare(job.Options(**told(options, job.Options)))
@@ -189,16 +192,13 @@ def check_for_texts(options: argparse.Namespace) -> None:
     """Raise MistakeError if a column is not named."""
     for name in ("text", "label"):
         if getattr(options, name) is None:
-            raise MistakeError(f"--{name} COLUMN is required (see minift finetune --help)")
+            command = options.command[1]
+            raise MistakeError(f"--{name} COLUMN is required (see minift {command} --help)")
 
 
-def check_for_images(options: argparse.Namespace) -> None:
-    """Raise ValueError for an option that only texts have."""
-    usual = {
-        "text": None, "label": None, "text_pair": None, "max_length": None, "task": TASKS[0],
-        "pooling": None, "feature_cache": None,
-    }  # fmt: skip
-    for name, value in usual.items():
+def check_for_images(options: argparse.Namespace, texts_only: Mapping[str, Any]) -> None:
+    """Raise ValueError for an option that only texts have; `texts_only` are their usual values."""
+    for name, value in texts_only.items():
         if getattr(options, name) != value:
             option = name.replace("_", "-")
             raise ValueError(f"{options.data} holds images, for which there is no --{option}")

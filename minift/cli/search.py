@@ -16,11 +16,16 @@ from minift.cli.arguments import (
     share,
     whole,
 )
-from minift.cli.finetune import TASKS, job_of
+from minift.cli.finetune import (
+    COLUMNS,
+    TASKS,
+    check_for_images,
+    check_for_texts,
+    job_of,
+)
 from minift.cli.stopping import carry_out
 
 METHODS = ("random", "grid", "halving")
-TEXTS_ONLY = {"text": None, "label": None, "text_pair": None, "max_length": None, "task": TASKS[0]}
 
 
 def add(commands: Any) -> None:
@@ -131,13 +136,8 @@ def base_of(options: argparse.Namespace) -> Any:
         "checkpoint_minutes", "overwrite",
     ]  # fmt: skip
     if job is finetuning:
-        for name in ("text", "label"):
-            if getattr(options, name) is None:
-                raise MistakeError(f"--{name} COLUMN is required (see minift search --help)")
-        names += TEXTS_ONLY
+        check_for_texts(options)
+        names += COLUMNS
     else:
-        for name, usual in TEXTS_ONLY.items():
-            if getattr(options, name) != usual:
-                option = name.replace("_", "-")
-                raise ValueError(f"{options.data} holds images, for which there is no --{option}")
+        check_for_images(options, COLUMNS)
     return job.Options(**{name: getattr(options, name) for name in names})

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from minift.cli.arguments import EXIT_FAILURE, EXIT_INTERRUPTED, MistakeError
+from minift.jobs.folder import is_run
 
 
 def carry_out(
@@ -39,8 +40,8 @@ def carry_out(
         raise
     except (OSError, RuntimeError, ValueError) as error:
         reason, code = f"{name}: {error}", EXIT_FAILURE
-    holds = sorted(path.name for path in output.iterdir()) if output.is_dir() else []
-    if holds:
+    if is_run(output):
+        holds = sorted(path.name for path in output.iterdir())
         reason += (
             f"; {output} holds: {', '.join(holds)}; go on with: minift {name} --resume {output}"
         )

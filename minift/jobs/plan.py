@@ -24,7 +24,7 @@ from minift.jobs.options import (
     check_weights,
 )
 from minift.jobs.parts import Parts, split
-from minift.jobs.recipe import Recipe, choose_recipe, rates_of
+from minift.jobs.recipe import Recipe, choose_recipe, rates_of, recipe_of
 from minift.jobs.remedies import check_remedies, rows_an_epoch
 from minift.jobs.tasks import TASKS
 from minift.models import BertForSequenceClassification
@@ -88,7 +88,7 @@ def prepare_again(folder: Path) -> Plan | None:
     if resuming.is_finished(folder):
         return None
     plan = read(options_of(record, folder))
-    return replace(plan, recipe=Recipe(**record["recipe"]), record=record)
+    return replace(plan, recipe=recipe_of(record, folder), record=record)
 
 
 def options_of(record: dict[str, Any], folder: Path) -> Options:

@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from minift import finetune
 from minift.nn import Module
@@ -90,6 +90,16 @@ class Recipe:
         if self.strategy == "lora":
             ADAPTER.save(model, output / "adapter")
             ADAPTER.merge(model)
+
+
+def recipe_of(record: dict[str, Any], folder: Path) -> Recipe:
+    """That of the run that began in `folder`. Raises ValueError for one of another version."""
+    try:
+        return Recipe(**record["recipe"])
+    except TypeError:
+        raise ValueError(
+            f"{folder} was begun by a minift whose recipes were others; begin it anew"
+        ) from None
 
 
 def rates_of(hidden_size: int) -> dict[str, float]:

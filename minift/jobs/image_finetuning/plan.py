@@ -17,7 +17,7 @@ from minift.jobs.images import Images, check_labelled, own_test_part, read_image
 from minift.jobs.options import TrainingOptions, check_known, check_training, check_weights
 from minift.jobs.parts import Parts
 from minift.jobs.parts import split as split_rows
-from minift.jobs.recipe import Recipe, choose_recipe, rates_of
+from minift.jobs.recipe import Recipe, choose_recipe, rates_of, recipe_of
 from minift.jobs.remedies import check_remedies, rows_an_epoch
 from minift.jobs.tasks import ClassificationTask
 from minift.models import (
@@ -82,7 +82,7 @@ def prepare_again(folder: Path) -> Plan | None:
     if resuming.is_finished(folder):
         return None
     plan = read(options_of(record, folder))
-    return replace(plan, recipe=Recipe(**record["recipe"]), record=record)
+    return replace(plan, recipe=recipe_of(record, folder), record=record)
 
 
 def options_of(record: dict[str, Any], folder: Path) -> Options:
