@@ -83,7 +83,7 @@ def test_a_new_head_is_said_in_one_line():
     model = AutoModelForSequenceClassification.from_pretrained(minilm(), num_labels=3)
     assert model.load_report.notes == [
         "the classification head is new (classifier.weight, classifier.bias): this is expected, "
-        "fine-tuning will train it"
+        "it is still to be trained"
     ]
 
 

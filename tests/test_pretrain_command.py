@@ -281,12 +281,14 @@ def test_training_goes_on_from_a_models_folder(capsys, tmp_path):
     assert b == pytest.approx(a, rel=0.01)
 
 
-def test_a_bert_from_elsewhere_gets_a_head_that_knows_the_frequencies(capsys, tmp_path):
+def test_a_bert_from_elsewhere_gets_a_head_that_knows_the_frequencies(capsys, caplog, tmp_path):
     model = mf.models.BertForSequenceClassification.from_pretrained(pretrained(tmp_path / "m"))
     tokenizer = mf.data.WordPieceTokenizer.from_pretrained(tmp_path / "m")
     model.save_pretrained(tmp_path / "other", tokenizer)
     data = reviews(tmp_path / "r.csv", n=200)
-    pretrain(capsys, "mlm", data, tmp_path / "out", "--lr", "1e-9", model=tmp_path / "other")
+    caplog.clear()
+    out = pretrain(capsys, "mlm", data, tmp_path / "out", "--lr", "1e-9", model=tmp_path / "other")
+    assert (out.count("head is new (cls.predictions.bias, "), caplog.text) == (1, "")
     metrics = loaded(tmp_path / "out" / "metrics.json")
     assert metrics["held_out"]["loss"] < metrics["baselines"]["unigram"] + 0.7
     kept = mf.data.WordPieceTokenizer.from_pretrained(tmp_path / "out" / "model")

@@ -178,7 +178,7 @@ def test_a_new_head_is_said_in_one_line(folder, caplog):
     model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=3)
     note = (
         "the classification head is new (bert.pooler.dense.weight, bert.pooler.dense.bias, "
-        "classifier.weight, classifier.bias): this is expected, fine-tuning will train it"
+        "classifier.weight, classifier.bias): this is expected, it is still to be trained"
     )
     assert model.load_report.notes == [note]
     assert [record.getMessage() for record in caplog.records] == [f"{folder}: {note}"]
@@ -203,8 +203,8 @@ def test_the_word_head_serves_both_models_that_have_one(folder, tmp_path):
     both = BertForPreTraining.from_pretrained(folder)
     assert both.load_report.notes == [
         "the pre-training head is new (bert.pooler.dense.weight, bert.pooler.dense.bias, "
-        "cls.seq_relationship.weight, cls.seq_relationship.bias): this is expected, fine-tuning "
-        "will train it"
+        "cls.seq_relationship.weight, cls.seq_relationship.bias): this is expected, it is still to "
+        "be trained"
     ]
     np.testing.assert_array_equal(both(IDS)[0].numpy(), words(IDS).numpy())
     both.save_pretrained(tmp_path / "both")

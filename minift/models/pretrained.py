@@ -191,7 +191,7 @@ def about_new_weights(model: PretrainedModel, names: list[str]) -> str:
     listed = ", ".join(names if len(names) < 7 else [*names[:6], f"and {len(names) - 6} more"])
     if body:
         return f"{len(body)} weights of the body are new, as partial=True allows: {listed}"
-    return f"the {model.head} is new ({listed}): this is expected, fine-tuning will train it"
+    return f"the {model.head} is new ({listed}): this is expected, it is still to be trained"
 
 
 def must_fit(name: str, model: PretrainedModel, same_task: bool) -> bool:

@@ -23,6 +23,7 @@ import numpy as np
 from minift import hub
 from minift.data import Augmentation, DataLoader
 from minift.data.tables import count
+from minift.jobs.classifiers import quiet
 from minift.jobs.images import Images
 from minift.jobs.pretraining import pictures
 from minift.jobs.pretraining.probing import Numbers, about_labels, draw_sample
@@ -115,7 +116,8 @@ class ImageWork(Work):
     def new_model(self) -> Any:
         if self.starts_fresh:
             return self.kind.model(self.config())
-        model: Any = load(self.model)
+        with quiet():
+            model: Any = load(self.model)
         if not isinstance(model, self.kind.model):
             raise ValueError(
                 f"{self.model} holds a {model.architecture}; {self.name} needs a "

@@ -38,6 +38,7 @@ def announce(plan: Plan) -> list[str]:
         *work.describe(),
         *(f"  {line}" for line in work.remarks()),
         f"{work.name}: {recipe.what}; {name}{start}",
+        *(f"  {line}" for line in work.new_weights),
         f"learning rate {recipe.lr:.2g}, {recipe.batch_size} {what} a batch, on {plan.device}",
     ]
 

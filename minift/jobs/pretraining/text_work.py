@@ -28,6 +28,7 @@ from minift.data.corpus import Corpus as Stored
 from minift.data.corpus import Rows
 from minift.data.tables import count
 from minift.jobs import folder as run_folder
+from minift.jobs.classifiers import quiet
 from minift.jobs.pretraining.probing import Numbers, about_labels, draw_sample, nearest
 from minift.jobs.pretraining.recipes import MAX_LENGTH, SIZES, TEXT_SIZES, VOCABULARY, Recipe
 from minift.jobs.pretraining.text_files import Document, Documents
@@ -113,7 +114,8 @@ class TextWork(Work):
         if self.starts_fresh:
             model: Any = self.architecture(self.config())
         else:
-            model = self.architecture.from_pretrained(hub.resolve(self.model))
+            with quiet():
+                model = self.architecture.from_pretrained(hub.resolve(self.model))
             if model.config.vocab_size < self.tokenizer.vocab_size:
                 raise ValueError(
                     f"the vocabulary in {self.model} holds {self.tokenizer.vocab_size:,} pieces, "

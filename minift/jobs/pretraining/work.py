@@ -33,6 +33,7 @@ class Work(ABC):
     raw_name: str
     starts_fresh: bool  # and not from a model that was trained before
     sample: Sample | None
+    new_weights: list[str]  # a line about those that the model's folder lacks; `check` finds them
 
     @abstractmethod
     def describe(self) -> list[str]:
@@ -45,7 +46,8 @@ class Work(ABC):
     def check(self) -> None:
         """Raise ValueError for what would only be found in training."""
         with init.undrawn(), np.errstate(all="ignore"):  # what memory held before is no weight
-            self.new_model()
+            model = self.new_model()
+        self.new_weights = [] if model.load_report is None else model.load_report.notes
 
     @abstractmethod
     def digest(self) -> str:
