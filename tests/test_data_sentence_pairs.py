@@ -80,6 +80,23 @@ def test_random_segments_of_other_documents_are_drawn_evenly():
 
 
 @pytest.mark.parametrize(
+    ("row", "window", "candidates"),
+    [
+        (1, 10, {"b1", "b2"}),  # the window: a0 to a7, b0 and b1, and what follows each
+        (12, 10, {"c1", "c2", "c3", "d1", "d2", "d3", "d4"}),
+        (2, 5, {f"{letter}{n}" for letter in "bcd" for n in range(1, SIZES[letter])}),  # a's alone
+    ],
+)
+def test_while_a_window_is_read_strangers_come_from_there(row, window, candidates):
+    """Documents of other windows would only be seen as strangers: their words would tell."""
+    pairs = [p for p in drawn(np.full(4, row), window=window, repeats=1500) if p[2] == 1]
+    names, counts = np.unique([second for _, second, _ in pairs], return_counts=True)
+    assert set(names) == candidates
+    expected = np.full(len(counts), len(pairs) / len(counts))
+    assert chi_square(counts, expected) < CHI_SQUARE_999[len(counts) - 1]
+
+
+@pytest.mark.parametrize(
     ("row", "candidates"),
     [(0, {2, 3, 4, 5, 6, 7, 8}), (3, {1, 2, 5, 6, 7, 8}), (7, {1, 2, 3, 4, 5, 6})],
 )

@@ -126,11 +126,28 @@ def test_what_is_learnt_from_are_the_documents_of_the_files(tmp_path):
     np.testing.assert_array_equal(work.stored.ids, pack(kept, work.tokenizer))
 
 
+@pytest.mark.parametrize("objective", ["nsp", "bert"])
+def test_no_document_is_only_a_stranger_while_a_window_is_read(tmp_path, monkeypatch, objective):
+    """Its words alone would tell."""
+    monkeypatch.setattr("minift.data.loader.WINDOW", 16)
+    options = Options(objective, [str(book(tmp_path / "b.txt"))], tmp_path / "out", device="cpu",
+                      model=str(model_for(tmp_path, objective)), batch_size=4)  # fmt: skip
+    work = prepare(options).work
+    work.store(tmp_path / "out")
+    loader = work.loader(0)
+    segments, collate = loader.dataset, loader.collate_fn
+    firsts = segments.number(np.arange(16, 32))
+    strangers = np.concatenate([collate._draw(firsts) for _ in range(200)])
+    assert set(strangers) <= set(firsts + 1)
+
+
 PEAK = """
 import json, re, sys
 from minift.cli import main
+from minift.data import loader
 from minift.jobs.pretraining import next_words, text_files
-text_files.SAMPLE = next_words.COUNTED = 200_000  # both bounds are below the smaller corpus
+text_files.SAMPLE = next_words.COUNTED = 200_000  # all bounds are below the smaller corpus
+loader.WINDOW = 10_000
 code = main(sys.argv[1:])
 status = open("/proc/self/status").read()  # ru_maxrss would begin at the parent's
 print(json.dumps([code, 1024 * int(re.search(r"VmHWM:\\s*(\\d+) kB", status)[1])]))

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from minift.data.datasets import Dataset, TokenDataset, stack_items
 
-WINDOW = 65536  # rows that are read in one neighbourhood of a file
+WINDOW = 2**18  # rows that are read in one neighbourhood of a file
 
 
 class Sampler(Protocol):
@@ -89,10 +89,10 @@ class BucketSampler:
 class WindowSampler:
     """Batches for data larger than memory: neighbours on disk are read together.
 
-    The rows are cut into windows of `window` neighbours (65,536, or a batch if that is larger).
-    Every epoch visits the windows in a new random order and the rows of each in a new one, so that
-    no list of all rows is ever made. The last batch of a window may be smaller; `drop_last` leaves
-    it out.
+    The rows are cut into windows of `window` neighbours (2¹⁸, or a batch if that is larger). Every
+    epoch visits the windows in a new random order and the rows of each in a new one, so that no
+    list of all rows is ever made. The last batch of a window may be smaller; `drop_last` leaves it
+    out.
     """
 
     def __init__(

@@ -137,7 +137,9 @@ class PairingCollator:
 
     Each pair is a real one (label 0) with probability ½, else its second segment is drawn evenly
     from the "other-documents", or from the "same-document" without the first itself and the one
-    that follows it. `masking` then hides words as well: BERT's two tasks at once. The state goes
+    that follows it. `window` is that of a `WindowSampler`: while it reads a window, strangers come
+    from there, too, for a document from elsewhere would only ever be a stranger, which can be
+    learnt by heart. `masking` then hides words as well: BERT's two tasks at once. The state goes
     with the DataLoader's. Raises ValueError where the documents cannot give such negatives.
     """
 
@@ -147,6 +149,7 @@ class PairingCollator:
         negatives: str = "other-documents",
         masking: MaskingCollator | None = None,
         seed: int = 0,
+        window: int | None = None,
     ) -> None:
         if negatives not in NEGATIVES:
             raise ValueError(f"negatives must be one of {', '.join(NEGATIVES)}, got {negatives!r}")
@@ -163,6 +166,7 @@ class PairingCollator:
             )
         self.segments, self.negatives, self.masking = segments, negatives, masking
         self.rng = np.random.default_rng(seed)
+        self.window = len(segments) if window is None else window
 
     def __call__(self, batch: Batch) -> Batch:
         first = np.asarray(batch["segment"])
@@ -182,10 +186,15 @@ class PairingCollator:
             left_out = first + 2 - lowest
             drawn = starts + 1 + self.rng.integers(0, ends - starts - 1 - left_out)
             return drawn + left_out * (drawn >= lowest)
-        # The k-th segment with a previous one is k + 1 + its document's number.
-        count = ends - starts - 1
-        drawn = self.rng.integers(0, len(self.segments) - count)
-        drawn += count * (drawn >= starts - own)
+        # The k-th segment with a previous one follows the k-th with a next one, which is item k.
+        n, items, own_items = len(self.segments), first - own, (starts - own, ends - own - 1)
+        low = items - items % self.window
+        high = np.minimum(low + self.window, n)
+        alone = (own_items[0] <= low) & (high <= own_items[1])  # with no stranger in its window
+        low, high = np.where(alone, 0, low), np.where(alone, n, high)
+        own_low, own_high = (np.clip(ends, low, high) for ends in own_items)
+        drawn = low + self.rng.integers(0, high - low - (own_high - own_low))
+        drawn += (own_high - own_low) * (drawn >= own_low)
         return self.segments.number(drawn) + 1
 
     def state_dict(self) -> dict[str, Any]:

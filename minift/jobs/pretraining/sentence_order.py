@@ -77,8 +77,8 @@ class SentenceOrder(BertWork):
     def paired(self, segments: Segments, negatives: str, seed: int) -> DataLoader:
         """Batches of pairs, drawn anew each time."""
         masking = MaskingCollator(self.tokenizer, seed=seed) if self.hides_words else None
-        collate = PairingCollator(segments, negatives, masking, seed)
         sampler = WindowSampler(len(segments), self.recipe.batch_size, seed=seed)
+        collate = PairingCollator(segments, negatives, masking, seed, sampler.window)
         return DataLoader(segments, sampler=sampler, collate_fn=collate)
 
     def loader(self, seed: int) -> DataLoader:
