@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from minift import hub
-from minift.data import Augmentation, DataLoader
+from minift.data import ArrayDataset, Augmentation, DataLoader
 from minift.data.tables import count
 from minift.jobs.classifiers import quiet
 from minift.jobs.images import Images
@@ -160,7 +160,9 @@ class ImageWork(Work):
         return image_batches(self.train.images, self.recipe.batch_size, seed)
 
     def held_out(self) -> DataLoader:
-        return Ready(image_batches(self.held.images, self.recipe.batch_size, 0))
+        if self.name == "simclr":
+            return Ready(image_batches(self.held.images, self.recipe.batch_size, 0))
+        return DataLoader(ArrayDataset(pixel_values=self.held.images), self.recipe.batch_size)
 
     def objective(self) -> Objective:
         settings: dict[str, Any] = dict(self.recipe.settings)
