@@ -130,7 +130,7 @@ assert right < 0.05 < 0.69 < wrong
 
 # %%
 mf.manual_seed(0)
-model = mf.models.SimCLR(mf.models.SimCLRConfig(hidden_sizes=(512, 512)))
+model = mf.models.SimCLR(mf.models.SimCLRConfig(hidden_sizes=(512, 512, 128)))
 views = mf.objectives.Contrastive(
     mf.data.Augmentation(shift=2, rotate=10, noise=0.05), temperature=0.2
 )

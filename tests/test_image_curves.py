@@ -159,13 +159,13 @@ def test_contrastive(chunk):
     def loss_of(network, x):
         rng = generator("views")
         views = np.concatenate([change(x.numpy(), rng), change(x.numpy(), rng)])
-        h = torch.relu(network.encoded(torch.tensor(views)))
+        h = network.features(torch.tensor(views), "encoder")
         z = network.layers(h, "projection", network.model.projection)
         z = F.normalize(z, dim=1)
         scores = (z @ z.T / 0.2).masked_fill(torch.eye(len(z), dtype=torch.bool), -math.inf)
         return F.cross_entropy(scores, (torch.arange(len(z)) + SIZE) % len(z))
 
-    model = SimCLR(SimCLRConfig(hidden_sizes=(32,), code_size=16, projection_size=8))
+    model = SimCLR(SimCLRConfig(hidden_sizes=(32, 16), code_size=16, projection_size=8))
     assert_same_curve(model, Contrastive(change, 0.2, chunk), loss_of)
 
 

@@ -111,7 +111,7 @@ def probes_without_training() -> Values:
 def contrastive_model(seed: int, images: np.ndarray, temperature: float, epochs: int) -> SimCLR:
     """SimCLR on shifted, turned and noisy digits."""
     manual_seed(seed)
-    model = SimCLR(SimCLRConfig(hidden_sizes=(512, 512)))
+    model = SimCLR(SimCLRConfig(hidden_sizes=(512, 512, 128)))
     views = Contrastive(VIEWS, temperature)
     trained(model, views, seed, images, epochs=epochs, batch_size=128, lr=2e-3)
     return model

@@ -1,8 +1,8 @@
 """ImageClassifier: a linear head on the encoder of an autoencoder, a VAE, a GAN or SimCLR.
 
-All four hold the same half, an `ImageEncoder` (`autoencoder.py`; of a GAN it is the discriminator).
-The head reads the features that the encoder's last layer read: that layer itself answered the old
-question (a code, a score), and stays behind with all else of the model.
+All four hold the same half, `ImageFeatures` (`autoencoder.py`; of a GAN in the discriminator). What
+read these features answered the old question (a code, a score, a projection) and stays behind with
+all else of the model.
 
 Shapes: B images, (c, H, W) pixels in [0, 1], F features, L labels.
 """

@@ -51,25 +51,28 @@ from minift.train.trainer import Objective
 
 CHUNK = 500  # images that are encoded at once
 FITTED = 5000  # images from which baselines are computed
-SMALL_IMAGE = 16  # pixels; larger ones get longer codes
+SMALL_IMAGE = 16  # pixels a side
 
 
 @dataclass(frozen=True)
 class Kind:
-    """The model of an objective: its class, configuration, widths, and lengths of the code."""
+    """The model of an objective: its class, configuration, and sizes.
+
+    Of these the first is for images up to `SMALL_IMAGE`, the second for larger ones.
+    """
 
     model: type[Any]
     config: type[AutoencoderConfig]
-    widths: tuple[int, ...]
-    code: tuple[int, int]  # of small and of larger images
+    hidden_sizes: tuple[tuple[int, ...], tuple[int, ...]]
+    code_size: tuple[int, int]
 
 
 KINDS = {
-    "autoencoder": Kind(Autoencoder, AutoencoderConfig, (512,), (8, 32)),
-    "denoising": Kind(Autoencoder, AutoencoderConfig, (512,), (16, 64)),
-    "vae": Kind(VAE, VAEConfig, (256,), (8, 16)),
-    "gan": Kind(GAN, GANConfig, (256, 256), (16, 32)),
-    "simclr": Kind(SimCLR, SimCLRConfig, (512, 512), (128, 128)),
+    "autoencoder": Kind(Autoencoder, AutoencoderConfig, ((512,), (512,)), (8, 32)),
+    "denoising": Kind(Autoencoder, AutoencoderConfig, ((512,), (512,)), (16, 64)),
+    "vae": Kind(VAE, VAEConfig, ((256,), (256,)), (8, 16)),
+    "gan": Kind(GAN, GANConfig, ((256, 256), (256, 256)), (16, 32)),
+    "simclr": Kind(SimCLR, SimCLRConfig, ((512, 512, 128), (1024,)), (128, 256)),
 }
 
 
@@ -135,11 +138,12 @@ class ImageWork(Work):
             config = self.kind.config.from_dict({**own, **saved})
             self.check_shape(config)
             return config
-        widths: dict[str, Any] = {"hidden_sizes": self.kind.widths}
+        kind, larger = self.kind, size > SMALL_IMAGE
+        sizes: dict[str, Any] = {"hidden_sizes": kind.hidden_sizes[larger]}
         if self.model == "base":
             halvings = (size & -size).bit_length() - 1  # how often the size is even
-            widths = {"hidden_sizes": CONVOLUTIONAL[: 1 + halvings], "convolutional": True}
-        return self.kind.config(**own, **widths, code_size=self.kind.code[size > SMALL_IMAGE])
+            sizes = {"hidden_sizes": CONVOLUTIONAL[: 1 + halvings], "convolutional": True}
+        return kind.config(**own, **sizes, code_size=kind.code_size[larger])
 
     def check_shape(self, config: AutoencoderConfig) -> None:
         """Raise ValueError unless the model takes these images."""
@@ -247,9 +251,10 @@ def codes(model: Any, images: np.ndarray) -> np.ndarray:
 
 
 def views(size: int) -> Augmentation:
-    """What may change about an image without changing what it shows."""
-    crop = 1.0 if size <= SMALL_IMAGE else 0.5
-    return Augmentation(crop=crop, shift=max(2, size // 8), rotate=10, noise=0.05)
+    """What may change about an image without changing what it shows; a mirrored 2 is none."""
+    if size <= SMALL_IMAGE:
+        return Augmentation(shift=2, rotate=10, noise=0.05)
+    return Augmentation(crop=0.8, noise=0.3)
 
 
 def bernoulli(ink: np.ndarray, images: np.ndarray) -> float:
