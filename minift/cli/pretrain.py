@@ -45,7 +45,8 @@ def add(commands: Any) -> None:
     option("--output", required=True, type=folder, metavar="DIR", help="where the run goes")
     option("--overwrite", action="store_true", help="replace a run that DIR already holds")
     option("--model", default="small", metavar="WHAT",
-           help="small, base, or the config.json or folder of such a model (small)")  # fmt: skip
+           help="small, base, tiny, or the config.json or folder of such a model (small)",
+           )  # fmt: skip
     option("--steps", type=count, metavar="N", help="updates (by objective)")
     option("--epochs", type=count, metavar="N", help="passes over the data, instead of steps")
     option("--minutes", type=positive, metavar="X", help="about so long, instead of steps")

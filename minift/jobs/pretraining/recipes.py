@@ -45,7 +45,7 @@ RECIPES: dict[str, Recipe] = {
     "mlm": Recipe(
         "text", "guess the words that were hidden", 2000, 100, 3e-3, "unigram", betas=(0.9, 0.98)
     ),
-    "nsp": Recipe("text", "tell whether a segment follows another", 2000, 32, 1e-3, "chance"),
+    "nsp": Recipe("text", "tell whether a segment follows another", 2000, 64, 1e-3, "chance"),
     "bert": Recipe(
         "text", "guess hidden words, and whether a segment follows", 2000, 32, 2e-3,
         "unigram and chance", betas=(0.9, 0.98),
