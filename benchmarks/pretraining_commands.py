@@ -30,6 +30,7 @@ from minift import load
 Metrics = dict[str, Any]
 Verdict = tuple[str, float, str, float]  # what was reached, which must be >= or <= than what
 HOLDS = {">=": operator.ge, "<=": operator.le}
+BESIDE = "beside"  # in their place: no verdict
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Run:
 
     pretrain: str
     judge: Callable[[Path, Metrics], Iterator[Verdict]]
-    finetune: str = "--data movie-reviews --epochs 1"
+    finetune: str = "--data movie-reviews --text text --label label --epochs 1"
 
 
 def autoencoder(folder: Path, metrics: Metrics) -> Iterator[Verdict]:
@@ -84,9 +85,15 @@ def hidden_words(folder: Path, metrics: Metrics) -> Iterator[Verdict]:
     yield "hidden words; 5 times the most frequent one's", reached, ">=", five_times
 
 
+def both_tasks(folder: Path, metrics: Metrics) -> Iterator[Verdict]:
+    yield from hidden_words(folder, metrics)
+    reached = metrics["held_out"]["next_sentence_accuracy"]
+    yield "strangers of other mails", reached, ">=", 0.75
+
+
 def next_sentences(folder: Path, metrics: Metrics) -> Iterator[Verdict]:
     yield "strangers of other mails", metrics["held_out"]["accuracy"], ">=", 0.75
-    yield "of the same mail", metrics["held_out"]["accuracy_same_document"], "<=", 0.6
+    yield "of the same mail; chance", metrics["held_out"]["accuracy_same_document"], BESIDE, 0.5
 
 
 def next_words(folder: Path, metrics: Metrics) -> Iterator[Verdict]:
@@ -113,7 +120,7 @@ RUNS = {
     "simclr of clothes": Run(CLOTHES, clothes, f"{CLOTHES} --epochs 1"),
     "mlm": Run("--data glosses", hidden_words),
     "nsp": Run(f"--data spam {TINY}", next_sentences),
-    "bert": Run(f"--data spam {TINY}", hidden_words),
+    "bert": Run(f"--data spam {TINY}", both_tasks),
     "causal": Run("--data moby-dick", next_words),
     "simcse": Run(f"--data glosses {TINY}", meanings),
 }
@@ -149,8 +156,8 @@ def report(name: str, folder: Path) -> Iterator[str]:
     seconds = time.perf_counter() - started
     yield f"{name} {run.pretrain.replace(str(text.TINY), 'tiny')}: {seconds:.0f} s"
     for what, reached, sign, bound in run.judge(own, metrics):
-        verdict = "reached" if HOLDS[sign](reached, bound) else "MISSED"
-        yield f"  {what:<52} {reached:.4g} {sign} {bound:.4g}  {verdict}"
+        verdict = "" if sign == BESIDE else "reached" if HOLDS[sign](reached, bound) else "MISSED"
+        yield f"  {what:<52} {reached:.4g} {sign} {bound:.4g}  {verdict}".rstrip()
     tuned = finished(folder / f"{own.name}-tuned", "finetune", f"--model {own} {run.finetune}")
     others = {other: scores["accuracy"] for other, scores in tuned["baselines"].items()}
     best = max(others, key=lambda other: others[other])

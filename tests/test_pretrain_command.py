@@ -282,6 +282,13 @@ def test_training_goes_on_from_a_models_folder(capsys, tmp_path):
     assert b == pytest.approx(a, rel=0.01)
 
 
+def test_simcse_says_that_it_wants_a_model_that_can_read(capsys, tmp_path):
+    data, sentence = book(tmp_path / "b.txt"), "from scratch it learns next to nothing"
+    assert sentence in pretrain(capsys, "simcse", data, tmp_path / "a")
+    again = pretrain(capsys, "simcse", data, tmp_path / "b", model=tmp_path / "a")
+    assert sentence not in again
+
+
 def test_a_bert_from_elsewhere_gets_a_head_that_knows_the_frequencies(capsys, caplog, tmp_path):
     model = mf.models.BertForSequenceClassification.from_pretrained(pretrained(tmp_path / "m"))
     tokenizer = mf.data.WordPieceTokenizer.from_pretrained(tmp_path / "m")

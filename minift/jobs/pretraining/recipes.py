@@ -7,13 +7,16 @@ Where the numbers of "small" come from:
     autoencoder, denoising, vae,      a few trials on the digits, judged on their test images
     gan, simclr
     causal                            a first guess, measured on Moby-Dick beside n-grams
-    nsp, simcse                       first guesses, measured from the shipped checkpoint on
-                                      e-mails and glosses; simcse's temperature is the paper's
-    bert                              a first guess
+    nsp                               the batch is one of three tried on e-mails, from the shipped
+                                      checkpoint; twice or half the rate was worse
+    bert                              a first guess, measured from the shipped checkpoint on e-mails
+    simcse                            the paper's temperature and rate; from the shipped checkpoint
+                                      higher rates made sentence vectors worse (development glosses)
 
-What was measured, and how, is said in `benchmarks/pretraining_quality/`. All
-numbers of "base" are first guesses too. What an objective is stands in `minift/objectives/`; what
-is done with these numbers in `image_work.py` and `text_work.py`.
+What was measured, and how, is said in `benchmarks/pretraining_quality/` and
+`benchmarks/pretraining_commands.py`. All numbers of "base" are first guesses too. What an objective
+is stands in `minift/objectives/`; what is done with these numbers in `image_work.py` and
+`text_work.py`.
 """
 
 from __future__ import annotations
@@ -51,8 +54,8 @@ RECIPES: dict[str, Recipe] = {
         "unigram and chance", betas=(0.9, 0.98),
     ),
     "simcse": Recipe(
-        "text", "a sentence and itself through dropout shall meet, others stay apart", 1000, 64,
-        1e-3, "chance", settings={"temperature": 0.05},
+        "text", "a sentence and itself through dropout shall meet, others stay apart", 300, 64,
+        3e-5, "chance", settings={"temperature": 0.05},
     ),
     "causal": Recipe("text", "guess the next word", 2000, 32, 2e-3, "trigram", weight_decay=0.1),
     "autoencoder": Recipe(

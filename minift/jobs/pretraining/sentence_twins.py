@@ -47,6 +47,14 @@ class SentenceTwins(BertWork):
                 f"hidden_dropout_prob of {rate}; set it to {DROPOUT} in its config.json"
             )
 
+    def remarks(self) -> list[str]:
+        """Also that from scratch little is learnt."""
+        fresh = (
+            "simcse sharpens what a model knows; from scratch it learns next to nothing: try "
+            "--model tiny, or what --objective mlm leaves"
+        )
+        return [*super().remarks(), *([fresh] if self.starts_fresh else [])]
+
     def config_now(self) -> BertConfig:
         """The configuration that training starts with."""
         return self.config() if self.starts_fresh else BertConfig.from_dict(self.saved or {})
