@@ -45,6 +45,18 @@ def test_the_features_are_those_of_the_pretrained_encoder(tmp_path, name, convol
     assert "the classification head is new" in report.notes[0]
 
 
+@pytest.mark.parametrize("convolutional", [False, True])
+def test_of_simclr_the_head_reads_what_the_paper_calls_h(tmp_path, convolutional):
+    """All layers below the projection."""
+    model = SimCLR(SimCLRConfig(**SIZES, convolutional=convolutional))
+    model.save_pretrained(tmp_path)
+    classifier = ImageClassifier.from_pretrained(tmp_path, num_labels=4)
+    with mf.no_grad():
+        h = model.encode(IMAGES)
+        np.testing.assert_array_equal(classifier.features(IMAGES).numpy(), h.numpy())
+        np.testing.assert_array_equal(model.projection(h).numpy(), model(IMAGES).numpy())
+
+
 def test_a_saved_classifier_comes_back_with_its_head(tmp_path):
     model = ImageClassifier(ImageClassifierConfig(**SIZES, num_labels=3))
     model.save_pretrained(tmp_path)

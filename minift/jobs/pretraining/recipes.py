@@ -8,7 +8,7 @@ Where the numbers of "small" come from:
     gan, simclr
     causal                            a first guess, measured on Moby-Dick beside n-grams
     nsp                               the batch is one of three tried on e-mails, from the shipped
-                                      checkpoint; twice or half the rate was worse
+                                      checkpoint; half or three times the rate was worse
     bert                              a first guess, measured from the shipped checkpoint on e-mails
     simcse                            the paper's temperature and rate; from the shipped checkpoint
                                       higher rates made sentence vectors worse (development glosses)
