@@ -55,8 +55,22 @@ def draw(axes: Any, name: str, result: SearchResult) -> None:
         axes.set_xticks(range(len(one.values)), [shortened(str(v)) for v in one.values])
         axes.set_xlim(-0.6, len(one.values) - 0.4)
     elif isinstance(one, LogUniform):
-        axes.set_xscale("log")
+        label_by_magnitude(axes, places.max() / places.min())
     axes.set_xlabel(shortened(name))
+
+
+def label_by_magnitude(axes: Any, width: float) -> None:
+    """A logarithmic axis with some labels, of which matplotlib's would be written over each other.
+
+    `width`: the largest number divided by the smallest.
+    """
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    labels = (1,) if width > 20 else (1, 2, 5) if width > 2.5 else (1, 1.5, 2, 3, 4, 6, 8)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=labels))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def is_varied(one: Range) -> bool:
