@@ -141,6 +141,15 @@ def test_no_document_is_only_a_stranger_while_a_window_is_read(tmp_path, monkeyp
     assert set(strangers) <= set(firsts + 1)
 
 
+def test_a_pair_has_at_most_128_tokens_whatever_the_model_can_read(tmp_path):
+    data = [str(book(tmp_path / "b.txt", lines=60))]
+    longest = {
+        objective: prepare(Options(objective, data, tmp_path / "out", "tiny")).work.max_length
+        for objective in ("mlm", "nsp", "bert")
+    }
+    assert longest == {"mlm": 256, "nsp": 128, "bert": 128}
+
+
 PEAK = """
 import json, re, sys
 from minift.cli import main
