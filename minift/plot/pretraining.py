@@ -59,7 +59,7 @@ def draw_loss(axes: Any, records: Sequence[dict[str, Any]], baselines: Mapping[s
     lowest = min(0.0, float(loss.min()))
     axes.set_ylim(lowest, 1.15 * limit)  # the first steps may lie far above
     axes.set(xlabel="step", ylabel="loss", title="What is learnt")
-    axes.legend(frameon=False, fontsize=9)
+    axes.legend(edgecolor="none", fontsize=9)
 
 
 def draw_readers(
@@ -75,7 +75,7 @@ def draw_readers(
             axes.axhline(value, color=color, linestyle="--", linewidth=1.2,
                          label=f"{names[reader]}, {name}")  # fmt: skip
     axes.set(xlabel="step", ylabel="accuracy", title="What it is for: few labels")
-    axes.legend(frameon=False, fontsize=9)
+    axes.legend(edgecolor="none", fontsize=9)
 
 
 def plane(
